@@ -1,0 +1,1 @@
+"""Charts: prepare (frame → frame) and draw (frame → axes)."""

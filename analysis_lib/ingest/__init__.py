@@ -1,0 +1,1 @@
+"""Raw exports of survey platforms → tidy tables and a list of problems."""

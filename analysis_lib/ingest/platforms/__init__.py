@@ -1,0 +1,1 @@
+"""One module per export format; the only home of vendor names."""

@@ -1,0 +1,124 @@
+"""Measures as data: what each is called, its unit, and how it is made from the tidy tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from analysis_lib.errors import InputRejected
+
+Unit = Literal["hours_week", "hours_day", "share", "count", "score", "fte"]
+DAYS_PER_WEEK = 7
+
+
+class _Measure(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title_zh: str
+    title_en: str
+    unit: Unit = "hours_week"
+    low_is_good: bool | None = None
+    why_zh: str = ""
+    why_en: str = ""
+    universe: dict[str, list[str]] = Field(default_factory=dict, description="respondents described: column → values")
+    among: Literal["all", "participants"] = "all"
+
+
+class DiaryMeasure(_Measure):
+    """Hours of diary time: of activity groups or of code prefixes, under conditions on the episode."""
+
+    kind: Literal["diary"] = "diary"
+    groups: list[str] = Field(default_factory=list, description="activity groups of activities.csv")
+    include: list[str] = Field(default_factory=list, description="activity code prefixes")
+    exclude: list[str] = Field(default_factory=list, description="code prefixes taken out again")
+    role: Literal["main", "secondary"] = "main"
+    only: list[Literal["avoidable", "out_of_hours"]] = Field(default_factory=list)
+
+
+class QuestionnaireMeasure(_Measure):
+    """Sum of answers of the questionnaire; missing when any of them is missing."""
+
+    kind: Literal["questionnaire"] = "questionnaire"
+    columns: list[str] = Field(min_length=1)
+
+
+class ExcessMeasure(_Measure):
+    """``max(0, of − acceptable)`` per respondent."""
+
+    kind: Literal["excess"] = "excess"
+    of: str = Field(description="a diary or questionnaire measure")
+    acceptable: str = Field(description="questionnaire column in the same unit")
+
+
+class ShareMeasure(_Measure):
+    """Ratio of two measures' totals; never the mean of ratios."""
+
+    kind: Literal["ratio"] = "ratio"
+    unit: Unit = "share"
+    numerator: str
+    denominator: str
+
+
+class ParticipationMeasure(_Measure):
+    """Share of respondents (or person-days) with any time in another measure."""
+
+    kind: Literal["participation"] = "participation"
+    unit: Unit = "share"
+    of: str
+
+
+class FullTimeEquivalents(_Measure):
+    """Total hours of a measure divided by the hours of a standard week."""
+
+    kind: Literal["full_time_equivalents"] = "full_time_equivalents"
+    unit: Unit = "fte"
+    of: str
+
+
+Measure = (
+    DiaryMeasure | QuestionnaireMeasure | ExcessMeasure | ShareMeasure | ParticipationMeasure | FullTimeEquivalents
+)
+_ADAPTER: TypeAdapter[Measure] = TypeAdapter(Annotated[Measure, Field(discriminator="kind")])
+
+
+def parse_measures(tables: dict[str, Any], *, where: str) -> dict[str, Measure]:
+    """Read the tables of ``measures.toml``: one per measure, its key in the header.
+
+    Raises
+    ------
+    InputRejected
+        For an unknown key, kind or unit, or a reference to a measure that is not there.
+    """
+    measures: dict[str, Measure] = {}
+    for key, table in tables.items():
+        try:
+            measures[key] = _ADAPTER.validate_python({"kind": "diary", **table, "key": key})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"][1:]) or key
+            raise InputRejected(f"[{key}] {place}: {first['msg']}", where=where, fix="see docs/methods.md") from error
+    for measure in measures.values():
+        for other in made_from(measure):
+            if other not in measures:
+                raise InputRejected(
+                    f"[{measure.key}] refers to {other!r}, which is not a measure", where=where, fix="define it first"
+                )
+    return measures
+
+
+def made_from(measure: Measure) -> list[str]:
+    """Keys of the measures that a measure is computed from."""
+    if isinstance(measure, ShareMeasure):
+        return [measure.numerator, measure.denominator]
+    if isinstance(measure, ExcessMeasure | ParticipationMeasure | FullTimeEquivalents):
+        return [measure.of]
+    return []
+
+
+def needs_diary(measure: Measure, measures: dict[str, Measure]) -> bool:
+    """Whether a measure rests on the diary subsample, and so on its weight."""
+    if isinstance(measure, DiaryMeasure):
+        return True
+    return any(needs_diary(measures[key], measures) for key in made_from(measure))

@@ -1,0 +1,1 @@
+"""What was run, published and claimed, and how it changed."""

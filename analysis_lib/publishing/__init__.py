@@ -1,0 +1,1 @@
+"""Sentences, pages, downloads and the site, from protected results only."""

@@ -1,0 +1,1 @@
+"""Units of work: what to run, how, and how each ended."""

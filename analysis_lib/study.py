@@ -1,0 +1,301 @@
+"""What a study is: its folder, its typed configuration, its reference files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from analysis_lib.errors import InputRejected, UsageError, did_you_mean
+from analysis_lib.measures import Measure, parse_measures
+from analysis_lib.quarters import Quarter
+
+NATION = "all"  # the region code of the whole study population
+SinglePsu = Literal["refuse", "certainty", "adjust", "average"]
+
+
+class Section(BaseModel):
+    """A table of ``study.toml``: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class About(Section):
+    """Who and what the study is about."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,30}$", description="short name, used in file names")
+    title_zh: str = Field(description="title of the study in Chinese")
+    title_en: str = Field(description="title of the study in English")
+    population_zh: str = Field("基层干部", description="who is described, in Chinese")
+    population_en: str = Field("grassroots officials", description="who is described, in English")
+    is_simulated: bool = Field(False, description="true puts the word SIMULATED on every page")
+    timezone: str = Field("Asia/Shanghai", description="zone in which diary days and deadlines are read")
+    source_zh: str = Field("", description="source line under charts, in Chinese")
+    source_en: str = Field("", description="source line under charts, in English")
+    contact: str = Field("", description="how readers reach the team")
+
+
+class Calendar(Section):
+    """Which quarters the study has and when each is due."""
+
+    first: str = Field(description="first quarter of the series")
+    last: str = Field(description="last quarter expected so far")
+    due_days: int = Field(45, ge=1, description="days after a quarter's end by which its assessment is due")
+
+    @field_validator("first", "last")
+    @classmethod
+    def _is_quarter(cls, text: str) -> str:
+        return str(Quarter.parse(text))
+
+    @property
+    def quarters(self) -> list[Quarter]:
+        """Every quarter of the series in order."""
+        return Quarter.span(Quarter.parse(self.first), Quarter.parse(self.last))
+
+
+class Design(Section):
+    """Columns of the sample design; an empty name means that the design has none."""
+
+    stratum: str = Field("stratum", description="column of the stratum; empty: unstratified")
+    psu: str = Field("psu", description="column of the primary sampling unit; empty: each respondent is one")
+    weight: str = Field("weight", description="column of the weight (persons or person-days)")
+    single_psu: SinglePsu = Field("refuse", description="what a stratum with one PSU does to the variance")
+    nonresponse_classes: list[str] = Field(
+        default_factory=lambda: ["stratum", "tier"],
+        description="cells of the weighting-class adjustment, used where a sample list is given",
+    )
+
+
+class Diary(Section):
+    """How a diary day is read and what it stands for."""
+
+    day_starts: str = Field("00:00", pattern=r"^[0-2]\d:[0-5]\d$", description="clock time at which a diary day starts")
+    represents: Literal["weekday_weekend", "one_day"] = Field(
+        "weekday_weekend",
+        description="weekday_weekend: one of each makes a week (5 + 2); one_day: a day with a person-day weight",
+    )
+    holiday_is: Literal["weekend", "as_dated"] = Field("as_dated", description="day type of a public holiday")
+    work_hours: list[str] = Field(
+        default_factory=lambda: ["08:00", "18:00"], description="weekday clock times between which work is in hours"
+    )
+    min_episodes: int = Field(5, ge=0, description="a diary day with fewer episodes is not used")
+    max_unknown_minutes: int = Field(180, ge=0, description="a diary day with more unknown time is not used")
+    must_fill_the_day: bool = Field(True, description="false when the source itself leaves uncodable time out")
+    avoidable_value_at_most: int = Field(2, description="episodes rated this low (1-4) are avoidable")
+
+
+class Estimation(Section):
+    """What is estimated and for which groups."""
+
+    confidence_level: float = Field(0.95, gt=0.5, lt=1, description="coverage of every interval of the run")
+    levels: list[str] = Field(default_factory=lambda: ["province", "county"], description="region levels estimated")
+    page_level: str = Field("province", description="region level that gets a page of its own")
+    categories: list[str] = Field(default_factory=lambda: ["tier"], description="respondent columns used as domains")
+    headline: str = Field("gross", description="measure in the h1")
+    nested: list[str] = Field(
+        default_factory=lambda: ["gross", "avoidable", "excess"], description="measures always shown together"
+    )
+    smallest_change: float = Field(0.5, gt=0, description="smallest change that matters, in the headline's unit")
+    standard_week_hours: float = Field(40, gt=0, description="hours of a full-time equivalent")
+    pool_quarters: int = Field(4, ge=1, description="quarters pooled for the yearly figure beside the quarter's")
+
+
+class Disclosure(Section):
+    """Minimum rules for anything that leaves the building (ids: docs/methods.md)."""
+
+    min_respondents: int = Field(10, ge=1, description="C01: unweighted respondents behind a published cell")
+    min_units: int = Field(3, ge=1, description="C02: distinct work units (PSUs) behind a published cell")
+    round_counts_to: int = Field(5, ge=1, description="C04: base to which counts are rounded")
+    hours_decimals: int = Field(1, ge=0, le=2, description="C05: decimals of hours")
+    unreliable_cv: float = Field(0.166, description="R16: coefficient of variation above which a cell carries [u]")
+    withheld_cv: float = Field(0.333, description="R16: coefficient of variation above which a cell is [x]")
+
+
+class Running(Section):
+    """How units are run."""
+
+    workers: int = Field(0, ge=0, description="units at a time; 0: one per core")
+    unit_seconds: int = Field(600, gt=0, description="wall-clock limit of a unit")
+
+
+class Publishing(Section):
+    """What is built for readers."""
+
+    languages: list[Literal["zh", "en"]] = Field(default_factory=lambda: ["zh", "en"], description="languages built")
+
+
+class StudyConfig(Section):
+    """The whole of ``study.toml``; ``jianfu config show`` prints it with its defaults."""
+
+    study: About
+    calendar: Calendar
+    design: Design = Design()  # pyright: ignore[reportCallIssue]
+    diary: Diary = Diary()  # pyright: ignore[reportCallIssue]
+    estimation: Estimation = Estimation()  # pyright: ignore[reportCallIssue]
+    disclosure: Disclosure = Disclosure()  # pyright: ignore[reportCallIssue]
+    running: Running = Running()  # pyright: ignore[reportCallIssue]
+    publishing: Publishing = Publishing()  # pyright: ignore[reportCallIssue]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study folder and what it declares.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+        The folder that holds ``study.toml``, ``reference/`` and ``raw/``.
+    config : StudyConfig
+        The validated configuration.
+    """
+
+    root: Path
+    config: StudyConfig
+
+    @classmethod
+    def open(cls, root: str | Path) -> Study:
+        """Read and validate a study folder.
+
+        Raises
+        ------
+        UsageError
+            When there is no ``study.toml`` or it holds an unknown key or a wrong value.
+        """
+        root = Path(root).resolve()
+        path = root / "study.toml"
+        if not path.is_file():
+            raise UsageError(
+                f"{root.name}/ holds no study.toml", where="study", fix="name a study folder, or make one: jianfu init DIR"
+            )
+        return cls(root, _validated(path))
+
+    @property
+    def reference(self) -> Path:
+        """Folder of the files that people decide."""
+        return self.root / "reference"
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the immutable raw drops."""
+        return self.root / "raw"
+
+    @property
+    def tidy(self) -> Path:
+        """Folder of rebuilt tidy tables."""
+        return self.root / "tidy"
+
+    @property
+    def results(self) -> Path:
+        """Folder of what notebooks handed over."""
+        return self.root / "results"
+
+    @property
+    def ledger(self) -> Path:
+        """The append-only record of runs."""
+        return self.root / "ledger.sqlite"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of releases and the site; beside ``data/`` for the study of the repository."""
+        return self.root.parent / "reports" if self.root.name == "data" else self.root / "reports"
+
+    @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """The measures of ``reference/measures.toml`` in file order."""
+        return parse_measures(read_toml(self.reference / "measures.toml"), where="measures.toml")
+
+    @cached_property
+    def regions(self) -> pd.DataFrame:
+        """``regions.csv`` indexed by code: parent, level, name_zh, name_en."""
+        frame = read_reference_csv(self.reference / "regions.csv", ["code", "parent", "level", "name_zh", "name_en"])
+        orphans = set(frame["parent"]) - set(frame["code"]) - {"", NATION}
+        if orphans or frame["code"].duplicated().any():
+            raise InputRejected(
+                f"unknown parents {sorted(orphans)} or a code twice",
+                where="reference/regions.csv",
+                fix="give each code once, under a parent that is listed",
+            )
+        return frame.set_index("code")
+
+    def region_name(self, code: str, language: str) -> str:
+        """Name of a region in a language; the nation has the name given in ``regions.csv`` under ``all``."""
+        if code in self.regions.index:
+            return str(self.regions.at[code, f"name_{language}"])
+        if code == NATION:
+            return {"zh": "全国", "en": "National"}[language]
+        raise UsageError(f"{code!r} is not a region", where="region", fix=did_you_mean(code, [NATION, *self.regions.index]))
+
+    def regions_at(self, level: str, under: str = NATION) -> list[str]:
+        """Codes of a level in file order, those below ``under`` only."""
+        return [
+            str(code)
+            for code in self.regions.index[self.regions["level"] == level]
+            if under in (NATION, *self.ancestors(str(code)))
+        ]
+
+    def ancestors(self, code: str) -> list[str]:
+        """The region itself and every region above it, lowest first, the nation left out."""
+        chain: list[str] = []
+        while code and code != NATION:
+            chain.append(code)
+            code = str(self.regions.at[code, "parent"])
+        return chain
+
+    def due_date(self, quarter: Quarter) -> dt.date:
+        """Day by which a quarter's assessment should be published."""
+        return quarter.last_day + dt.timedelta(days=self.config.calendar.due_days)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises `InputRejected` naming the file and line."""
+    if not path.is_file():
+        raise InputRejected("the file is missing", where=path.name, fix=f"add it to {path.parent.name}/")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputRejected(str(error), where=path.name, fix="write valid UTF-8 TOML") from error
+
+
+def read_reference_csv(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read a reference table as text, nothing taken for missing; raises when a column is absent."""
+    if not path.is_file():
+        raise InputRejected("the file is missing", where=f"reference/{path.name}", fix="see docs/tutorial for its columns")
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    absent = [column for column in columns if column not in frame.columns]
+    if absent:
+        raise InputRejected(f"columns {absent} are missing", where=f"reference/{path.name}", fix=f"needs {columns}")
+    return frame
+
+
+def _validated(path: Path) -> StudyConfig:
+    try:
+        return StudyConfig.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise validation_error(error, StudyConfig, where=path.name) from error
+
+
+def validation_error(error: ValidationError, model: type[BaseModel], *, where: str) -> UsageError:
+    """Turn the first fault that pydantic found into one line with a suggestion."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(model, first["loc"][:-1])
+        return UsageError(f"unknown key {key!r}", where=where, fix=did_you_mean(str(first["loc"][-1]), known))
+    seen = "" if first["type"] == "missing" else f" (got {first['input']!r})"
+    return UsageError(f"{key}: {first['msg']}{seen}", where=where, fix="jianfu config show prints every key with its default")
+
+
+def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""Design-based estimates: weights, linearised variances, domains."""

@@ -1,0 +1,1 @@
+"""Tables at rest and their contracts."""

@@ -1,0 +1,1 @@
+"""Diary episodes → minutes per day → hours per official and week."""
