@@ -171,7 +171,9 @@ class Study:
         path = root / "study.toml"
         if not path.is_file():
             raise UsageError(
-                f"{root.name}/ holds no study.toml", where="study", fix="name a study folder, or make one: jianfu init DIR"
+                f"{root.name}/ holds no study.toml",
+                where="study",
+                fix="name a study folder, or make one: jianfu init DIR",
             )
         return cls(root, _validated(path))
 
@@ -229,7 +231,9 @@ class Study:
             return str(self.regions.at[code, f"name_{language}"])
         if code == NATION:
             return {"zh": "全国", "en": "National"}[language]
-        raise UsageError(f"{code!r} is not a region", where="region", fix=did_you_mean(code, [NATION, *self.regions.index]))
+        raise UsageError(
+            f"{code!r} is not a region", where="region", fix=did_you_mean(code, [NATION, *self.regions.index])
+        )
 
     def regions_at(self, level: str, under: str = NATION) -> list[str]:
         """Codes of a level in file order, those below ``under`` only."""
@@ -265,7 +269,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 def read_reference_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     """Read a reference table as text, nothing taken for missing; raises when a column is absent."""
     if not path.is_file():
-        raise InputRejected("the file is missing", where=f"reference/{path.name}", fix="see docs/tutorial for its columns")
+        raise InputRejected(
+            "the file is missing", where=f"reference/{path.name}", fix="see docs/tutorial for its columns"
+        )
     frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     absent = [column for column in columns if column not in frame.columns]
     if absent:
@@ -288,7 +294,9 @@ def validation_error(error: ValidationError, model: type[BaseModel], *, where: s
         known = _keys_at(model, first["loc"][:-1])
         return UsageError(f"unknown key {key!r}", where=where, fix=did_you_mean(str(first["loc"][-1]), known))
     seen = "" if first["type"] == "missing" else f" (got {first['input']!r})"
-    return UsageError(f"{key}: {first['msg']}{seen}", where=where, fix="jianfu config show prints every key with its default")
+    return UsageError(
+        f"{key}: {first['msg']}{seen}", where=where, fix="jianfu config show prints every key with its default"
+    )
 
 
 def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

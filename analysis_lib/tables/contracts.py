@@ -44,12 +44,16 @@ def _text(*, values: list[str] | None = None, nullable: bool = False) -> pa.Colu
 
 
 def _number(low: float | None = None, high: float | None = None, *, nullable: bool = False) -> pa.Column:
-    checks = [check for check in (low is not None and pa.Check.ge(low), high is not None and pa.Check.le(high)) if check]
+    checks = [
+        check for check in (low is not None and pa.Check.ge(low), high is not None and pa.Check.le(high)) if check
+    ]
     return pa.Column(float, checks, nullable=nullable)
 
 
 def _whole(low: int | None = None, high: int | None = None) -> pa.Column:
-    checks = [check for check in (low is not None and pa.Check.ge(low), high is not None and pa.Check.le(high)) if check]
+    checks = [
+        check for check in (low is not None and pa.Check.ge(low), high is not None and pa.Check.le(high)) if check
+    ]
     return pa.Column("int64", checks)
 
 
@@ -102,7 +106,13 @@ CONTRACTS: dict[str, Contract] = {
     "day_totals": _contract(
         "diary day × activity, from sources that give no episodes",
         ["respondent_id", "diary_date", "activity"],
-        {**_PERSON, "diary_date": _text(), "activity": _text(), "minutes": _number(0, MINUTES_PER_DAY), "drop": _text()},
+        {
+            **_PERSON,
+            "diary_date": _text(),
+            "activity": _text(),
+            "minutes": _number(0, MINUTES_PER_DAY),
+            "drop": _text(),
+        },
     ),
     "counts": _contract(
         "official × quarter × item counted",

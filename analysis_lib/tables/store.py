@@ -140,13 +140,17 @@ class Store:
             For a missing or empty file, an unsafe name, or other content under the same drop id.
         """
         if not _SLUG.match(slug):
-            raise UsageError(f"{slug!r} is no folder name", where="slug", fix="use lower-case letters, digits and dashes")
+            raise UsageError(
+                f"{slug!r} is no folder name", where="slug", fix="use lower-case letters, digits and dashes"
+            )
         for path in files.values():
             if not path.is_file() or path.stat().st_size == 0:
                 raise InputRejected("the file is missing or empty", where=path.name, fix="ask the sender for it again")
             if not _FILE_NAME.match(path.name):
                 raise InputRejected(
-                    "the file's name holds unsafe characters", where=path.name, fix="rename it with Latin letters and digits"
+                    "the file's name holds unsafe characters",
+                    where=path.name,
+                    fix="rename it with Latin letters and digits",
                 )
         hashes = {role: file_sha256(path) for role, path in files.items()}
         content = combined_sha256(sorted(hashes.values()))
@@ -156,7 +160,9 @@ class Store:
         folder = self.study.raw / str(quarter) / received.isoformat() / slug
         if folder.exists():
             raise InputRejected(
-                "another drop with other content has this id", where=f"{quarter}/{received}/{slug}", fix="choose another --slug"
+                "another drop with other content has this id",
+                where=f"{quarter}/{received}/{slug}",
+                fix="choose another --slug",
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".receiving-"))
@@ -218,7 +224,9 @@ class Store:
     def _table(self, name: str, quarter: Quarter, fingerprint: str) -> Path:
         path = self.folder(quarter, fingerprint) / f"{name}.parquet"
         if not path.is_file():
-            raise InputRejected(f"table {name} of {quarter} is not there", where="tidy", fix=f"jianfu run --quarter {quarter}")
+            raise InputRejected(
+                f"table {name} of {quarter} is not there", where="tidy", fix=f"jianfu run --quarter {quarter}"
+            )
         return path
 
 
@@ -235,7 +243,9 @@ def read_drop(sidecar: Path) -> Drop:
         raise InputRejected(f"damaged sidecar: {error}", where=drop_id, fix="receive the drop again") from error
     for file in files:
         if not file.path.is_file():
-            raise InputRejected(f"{file.path.name} is gone", where=drop_id, fix="restore it; raw drops are never edited")
+            raise InputRejected(
+                f"{file.path.name} is gone", where=drop_id, fix="restore it; raw drops are never edited"
+            )
     content = combined_sha256(sorted(file.sha256 for file in files))
     return Drop(drop_id, quarter, received, instrument, source, files, supersedes, content)
 
