@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -255,7 +254,7 @@ def verify_drop(drop: Drop) -> None:
     for file in drop.files:
         if file_sha256(file.path) != file.sha256:
             raise InputRejected(
-                f"{file.path.name} differs from its recorded hash (now {os.path.getsize(file.path)} bytes)",
+                f"{file.path.name} differs from its recorded hash (now {file.path.stat().st_size} bytes)",
                 where=drop.id,
                 fix="restore the file as received, or receive the changed one as a new drop",
             )
