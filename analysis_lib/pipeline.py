@@ -1,0 +1,209 @@
+"""The whole flow, top to bottom: raw drops → tidy tables → official-quarters → results → pages.
+
+One function per stage, no arithmetic. Notebooks load their tables here; the command line calls the same functions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis_lib.errors import InputRejected
+from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint
+from analysis_lib.ingest.tidy import ingest_quarter
+from analysis_lib.parameters import RunParameters
+from analysis_lib.quarters import Quarter
+from analysis_lib.study import NATION, Study
+from analysis_lib.survey.weighting import adjust_for_nonresponse
+from analysis_lib.tables.store import Store
+from analysis_lib.time_use.burden import official_quarters as measure_officials
+from analysis_lib.time_use.diaries import day_activities
+
+TIDY_TABLES = ["sample", "respondents", "episodes", "day_totals", "counts", "problems"]
+MEASURED_TABLES = ["official_quarters", "diary_days", "problems"]
+YEAR = 4  # quarters
+
+
+# -- stages -------------------------------------------------------------------------------------------
+
+
+def prepare(
+    study: Study, quarter: Quarter, as_of: dt.date | None = None, progress: Callable[[str], object] | None = None
+) -> None:
+    """Bring every quarter up to the one asked to official-quarters; what is up to date is left alone."""
+    store = Store(study, as_of)
+    for past in store.quarters_with_data():
+        if past <= quarter and not store.has(past, measured_fingerprint(store, past)):
+            if progress:
+                progress(f"{past}: reading raw drops")
+            tidy = ingest(store, past)
+            if progress:
+                progress(f"{past}: diaries to hours")
+            measure(store, past, tidy)
+
+
+def ingest(store: Store, quarter: Quarter) -> dict[str, pd.DataFrame]:
+    """Raw drops of a quarter → tidy tables, cached under what made them."""
+    made_from = ingest_fingerprint(store, quarter)
+    if not store.has(quarter, made_from):
+        store.write(quarter, made_from, ingest_quarter(store, quarter))
+    return {name: store.read(name, quarter, made_from) for name in TIDY_TABLES}
+
+
+def measure(store: Store, quarter: Quarter, tidy: dict[str, pd.DataFrame]) -> None:
+    """Tidy tables → official-quarters with weights, cached under what made them."""
+    study = store.study
+    activities, days, problems = day_activities(
+        tidy["episodes"], tidy["day_totals"], respondents=tidy["respondents"], study=study
+    )
+    officials = measure_officials({**tidy, "day_activities": activities, "diary_days": days}, study=study)
+    store.write(
+        quarter,
+        measured_fingerprint(store, quarter),
+        {
+            "official_quarters": adjust_for_nonresponse(officials, tidy["sample"], study=study),
+            "diary_days": days,
+            "problems": pd.concat([tidy["problems"], problems], ignore_index=True),
+        },
+    )
+
+
+# -- what notebooks load ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The periods that a unit reports: label → the quarters pooled in it.
+
+    Attributes
+    ----------
+    quarter : dict
+        The quarter under report.
+    pooled : dict
+        The same and the pooled period (a year by default) that ends in it, when all its quarters have data.
+    series : dict
+        Every quarter with data up to the one under report.
+    change : tuple of (str, list of str, list of str)
+        Label, earlier and later quarters of the change reported: from the same quarter a year ago,
+        else from the first quarter there is.
+    """
+
+    quarter: dict[str, list[str]]
+    pooled: dict[str, list[str]]
+    series: dict[str, list[str]]
+    change: tuple[str, list[str], list[str]]
+
+
+def periods(run: RunParameters) -> Periods:
+    """The periods of a unit, from the quarters that have data."""
+    with_data = [quarter for quarter in Store(run.study, run.as_of).quarters_with_data() if quarter <= run.quarter]
+    this = {str(run.quarter): [str(run.quarter)]}
+    pool = run.study.config.estimation.pool_quarters
+    window = [run.quarter.shift(-step) for step in reversed(range(pool))]
+    pooled = {f"{window[0]}–{window[-1]}": [str(quarter) for quarter in window]} if pool > 1 else {}
+    if not set(window) <= set(with_data):
+        pooled = {}
+    base = run.quarter.shift(-YEAR) if run.quarter.shift(-YEAR) in with_data else with_data[0]
+    return Periods(
+        quarter=this,
+        pooled=this | pooled,
+        series={str(quarter): [str(quarter)] for quarter in with_data},
+        change=(f"{base}→{run.quarter}", [str(base)], [str(run.quarter)]),
+    )
+
+
+def load_officials(run: RunParameters) -> pd.DataFrame:
+    """Official-quarters of every quarter with data up to the one under report, as known on the run's day."""
+    store = Store(run.study, run.as_of)
+    past = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
+    if run.quarter not in past:
+        raise InputRejected(
+            f"no raw drop of {run.quarter} is known",
+            where="raw",
+            fix="jianfu receive FILES --quarter " + str(run.quarter),
+        )
+    frames = [store.read("official_quarters", quarter, measured_fingerprint(store, quarter)) for quarter in past]
+    return pd.concat(frames, ignore_index=True)
+
+
+def load(run: RunParameters, name: str) -> pd.DataFrame:
+    """A table of the quarter under report: ``problems``, ``diary_days``, or a tidy table."""
+    store = Store(run.study, run.as_of)
+    made_from = measured_fingerprint if name in MEASURED_TABLES else ingest_fingerprint
+    return store.read(name, run.quarter, made_from(store, run.quarter))
+
+
+def regions_shown(run: RunParameters) -> list[str]:
+    """The unit's own region first, then the regions below it that are estimated."""
+    levels = run.study.config.estimation.levels
+    return [
+        run.region,
+        *(code for level in levels for code in run.study.regions_at(level, run.region) if code != run.region),
+    ]
+
+
+def page_regions(study: Study) -> list[str]:
+    """Regions that have a page of their own."""
+    return study.regions_at(study.config.estimation.page_level)
+
+
+# -- fingerprints -------------------------------------------------------------------------------------
+
+
+def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
+    """What the tidy tables of a quarter are made from: its drops, the reference files and the code that reads them."""
+    drops = [f"{drop.id} {drop.sha256} {drop.instrument}" for drop in store.drops(quarter)]
+    reference = store.study.reference
+    files = [reference / name for name in ("activities.csv", "regions.csv", "corrections.toml")]
+    files += sorted((reference / "instruments").glob("*.toml"))
+    return fingerprint(
+        "ingest",
+        *drops,
+        files_fingerprint(files, base=reference),
+        store.study.config.diary.model_dump_json(),
+        store.study.config.calendar.model_dump_json(include={"first"}),
+        code_fingerprint("ingest.tidy", "ingest.checks", "ingest.corrections", "ingest.values", "ingest.instruments"),
+        code_fingerprint("ingest.platforms", "tables", "quarters"),
+    )
+
+
+def measured_fingerprint(store: Store, quarter: Quarter) -> str:
+    """What the official-quarters of a quarter are made from."""
+    reference = store.study.reference
+    files = [reference / name for name in ("measures.toml", "activity_groups.csv", "calendar.toml")]
+    return fingerprint(
+        "measure",
+        ingest_fingerprint(store, quarter),
+        files_fingerprint(files, base=reference),
+        store.study.config.design.model_dump_json(),
+        code_fingerprint("time_use", "survey.weighting", "measures"),
+    )
+
+
+def data_fingerprint(run: RunParameters) -> str:
+    """What a unit reads: the official-quarters of its series, and the reference files and settings that shape results."""
+    store = Store(run.study, run.as_of)
+    past = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
+    return fingerprint(
+        "data",
+        *(measured_fingerprint(store, quarter) for quarter in past),
+        files_fingerprint(sorted(run.study.reference.glob("*.*")), base=run.study.reference),
+        json.dumps(
+            run.study.config.model_dump(mode="json", exclude={"running", "publishing", "calendar"}), sort_keys=True
+        ),
+    )
+
+
+def latest_quarter(store: Store) -> Quarter:
+    """The last quarter with data; raises `InputRejected` when the study has none."""
+    found: Iterable[Quarter] = store.quarters_with_data()
+    if not found:
+        raise InputRejected("no raw drops yet", where="raw", fix="jianfu receive FILES --quarter Q, or jianfu simulate")
+    return max(found)
+
+
+__all__ = ["NATION", "Periods", "data_fingerprint", "ingest", "load", "load_officials", "measure", "periods", "prepare"]
