@@ -5,9 +5,9 @@ The data are not part of this repository. The folder named by ``--data`` holds w
     respondents.csv.gz        one row per respondent: attributes, diary day, person-day weight
     activity_totals.parquet   one row per respondent and activity code: minutes of the diary day
 
-The script does what a research group does by hand each quarter: it cuts the delivery by quarter, writes activity codes
-the way the lexicon does (50101 → 050101), puts the date of the diary day beside each total, and receives the two files.
-Every rule of the survey (weights, holidays, zeros, who counts as employed) is in ``study/``, none is here.
+The script cuts both files by quarter and receives them, no more. How ids, codes and dates are read is said by
+``study/reference/instruments``; the rules of the survey (weights, holidays, zeros, who counts as employed) are in
+``study/`` too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
 from analysis_lib.tables.store import Store
 
-INSTRUMENT = "atus-2009"
 # A year of the survey is published in the following June; drops are dated then, so that `--as-of` tells the years apart.
 RELEASED = {
     2009: dt.date(2010, 6, 22),
@@ -51,17 +50,20 @@ def build(data: Path, out: Path, *, first: str = "2009Q1") -> list[Quarter]:
     shutil.copytree(Path(__file__).parent / "study", out, dirs_exist_ok=True)
     study = Study.open(out)
     store = Store(study)
-    respondents, day_totals = read(data)
+    respondents = pd.read_csv(data / "respondents.csv.gz", dtype=str, keep_default_na=False)
+    day_totals = pd.read_parquet(data / "activity_totals.parquet")
     received = [quarter for quarter in study.config.calendar.quarters if quarter >= Quarter.parse(first)]
     with tempfile.TemporaryDirectory() as folder:
         for quarter in received:
             files = {"respondents": Path(folder) / "respondents.csv", "day_totals": Path(folder) / "day_totals.parquet"}
-            of_quarter(respondents, quarter).to_csv(files["respondents"], index=False)
-            of_quarter(day_totals, quarter).to_parquet(files["day_totals"], index=False)
+            of_quarter = respondents[diary_quarter(respondents) == str(quarter)]
+            of_quarter.to_csv(files["respondents"], index=False)
+            is_theirs = day_totals["tucaseid"].isin(of_quarter["tucaseid"].astype("int64"))
+            day_totals[is_theirs].to_parquet(files["day_totals"], index=False)
             store.receive(
                 files,
                 quarter=quarter,
-                instrument=INSTRUMENT,
+                instrument="atus-2009",
                 source="R package atus 0.2",
                 slug="atus",
                 received=RELEASED[quarter.year],
@@ -69,25 +71,10 @@ def build(data: Path, out: Path, *, first: str = "2009Q1") -> list[Quarter]:
     return received
 
 
-def read(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The two tables, respondent ids as text, with the date of the diary day."""
-    respondents = pd.read_csv(data / "respondents.csv.gz", dtype=str, keep_default_na=False).assign(
-        diary_date=lambda rows: (
-            rows["tuyear"] + "-" + rows["diary_mo"].str.zfill(2) + "-" + rows["diary_day"].str.zfill(2)
-        )
-    )
-    day_totals = pd.read_parquet(data / "activity_totals.parquet").assign(
-        tucaseid=lambda rows: rows["tucaseid"].astype(str),
-        tiercode=lambda rows: rows["tiercode"].astype(str).str.zfill(6),
-    )
-    dated = day_totals.merge(respondents[["tucaseid", "diary_date"]], on="tucaseid", validate="m:1")
-    return respondents, dated
-
-
-def of_quarter(rows: pd.DataFrame, quarter: Quarter) -> pd.DataFrame:
-    """Rows whose diary day lies in a quarter."""
-    days = rows["diary_date"]
-    return rows[(days >= quarter.first_day.isoformat()) & (days <= quarter.last_day.isoformat())]
+def diary_quarter(respondents: pd.DataFrame) -> pd.Series:
+    """Quarter of each diary day, as text."""
+    number = (respondents["diary_mo"].astype(int) + 2) // 3
+    return respondents["tuyear"] + "Q" + number.astype(str)
 
 
 if __name__ == "__main__":

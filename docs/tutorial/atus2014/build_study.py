@@ -1,8 +1,8 @@
 """Build a study folder from 240 diaries of the American Time Use Survey 2014, given as raw episodes.
 
 The data are not part of this repository. The folder named by ``--data`` holds ``respondents.csv`` and
-``episodes.csv.gz`` (case, number, start, stop, first-tier code). The script puts the diary date beside each episode,
-writes codes with two digits, cuts by quarter and receives; where a day starts and ends is said in ``study/``.
+``episodes.csv.gz`` (case, number, start, stop, first-tier code). The script cuts both by quarter and receives them;
+how they are read, and where a day starts and ends, is said in ``study/``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
 from analysis_lib.tables.store import Store
 
-INSTRUMENT = "atus-2014-episodes"
 RELEASED = dt.date(2015, 6, 24)
 
 
@@ -40,21 +39,18 @@ def build(data: Path, out: Path) -> list[Quarter]:
     study = Study.open(out)
     store = Store(study)
     respondents = pd.read_csv(data / "respondents.csv", dtype=str)
-    episodes = (
-        pd.read_csv(data / "episodes.csv.gz", dtype=str)
-        .assign(tier1=lambda rows: rows["tier1"].str.zfill(2))
-        .merge(respondents[["tucaseid", "tudiarydate"]], on="tucaseid", validate="m:1")
-    )
+    episodes = pd.read_csv(data / "episodes.csv.gz", dtype=str)
+    diary_days = pd.to_datetime(respondents["tudiarydate"], format="%Y%m%d").dt.date
     with tempfile.TemporaryDirectory() as folder:
         for quarter in study.config.calendar.quarters:
             files = {"respondents": Path(folder) / "respondents.csv", "episodes": Path(folder) / "episodes.csv"}
-            for role, rows in (("respondents", respondents), ("episodes", episodes)):
-                days = pd.to_datetime(rows["tudiarydate"], format="%Y%m%d").dt.date
-                rows[(days >= quarter.first_day) & (days <= quarter.last_day)].to_csv(files[role], index=False)
+            of_quarter = respondents[diary_days.between(quarter.first_day, quarter.last_day)]
+            of_quarter.to_csv(files["respondents"], index=False)
+            episodes[episodes["tucaseid"].isin(of_quarter["tucaseid"])].to_csv(files["episodes"], index=False)
             store.receive(
                 files,
                 quarter=quarter,
-                instrument=INSTRUMENT,
+                instrument="atus-2014-episodes",
                 source="extract of 240 diaries, ATUS 2014",
                 slug="atus-episodes",
                 received=RELEASED,
