@@ -1,0 +1,127 @@
+"""The minimum disclosure rules, one small function each, named by the ids of docs/methods.md.
+
+What is missing until the full treatment: linked tables, differencing over releases, dominance, and an audit of what
+can still be derived. Complementary suppression here looks at one table and at one level of regions or one category
+column at a time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis_lib.study import NATION, Study
+from analysis_lib.tables.contracts import ESTIMATE_KEY
+
+WITHHELD = "c"  # confidential
+NOT_RELIABLE = "x"  # too imprecise to publish
+UNRELIABLE = "u"  # published with a warning
+CHANGE_ARROW = "→"  # in the period of a row that is a difference of two periods
+
+MIN_EITHER_SIDE = 5  # C03: people for whom a share holds, and people for whom it does not
+SHARE_DECIMALS = 2  # C05: whole percent
+SIGNIFICANT_DIGITS = 3  # C06: full-time equivalents
+ROUNDING_SLACK = 1e-9  # keeps outward rounding from moving a bound that is already round
+
+
+def is_publishable_kind(estimates: pd.DataFrame) -> pd.Series:
+    """C06: full-time equivalents are totals of people, published for the nation as a whole only."""
+    national = (estimates["region"] == NATION) & (estimates["by"] == "")
+    return (estimates["unit"] != "fte") | national
+
+
+def too_few(estimates: pd.DataFrame, study: Study) -> pd.Series:
+    """C01, C02, C03: cells that rest on too few people or too few work units.
+
+    Counts are exempt: they are protected by their rounding (C04).
+    """
+    limits = study.config.disclosure
+    few = estimates["n"] < limits.min_respondents
+    if study.config.design.psu:
+        few |= estimates["n_psu"] < limits.min_units
+    held_by = estimates["estimate"] * estimates["n"]
+    one_sided = (held_by < MIN_EITHER_SIDE) | (estimates["n"] - held_by < MIN_EITHER_SIDE)
+    few |= (estimates["statistic"] == "share") & ~is_change(estimates) & one_sided
+    return few & (estimates["statistic"] != "count")
+
+
+def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) -> pd.Series:
+    """C09 in its simplest form: a cell withheld alone among its siblings could be had by subtraction.
+
+    The smallest of the others is withheld with it: among the regions under one parent, and among the categories of
+    one column.
+    """
+    parents = estimates["region"].map(study.regions["parent"]).fillna("(nation)").rename("parent")
+    families = [
+        [*(column for column in ESTIMATE_KEY if column != "region"), parents],
+        [column for column in ESTIMATE_KEY if column != "category"],
+    ]
+    withheld = withheld.copy()
+    settled = False
+    while not settled:  # a companion in one family may stand alone in the other
+        before = int(withheld.sum())
+        for family in families:
+            for _, members in estimates.groupby(family, sort=False):
+                hidden = withheld[members.index]
+                if hidden.sum() == 1 and len(members) > 1:
+                    smallest = members.loc[~hidden, "n"].sort_values(kind="stable").index[0]
+                    withheld[smallest] = True
+        settled = int(withheld.sum()) == before
+    return withheld
+
+
+def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
+    """R16: ``u`` or ``x`` by coefficient of variation; a mean without a standard error is ``x``.
+
+    Changes are read by their interval, and counts have no sampling error: neither is marked.
+    """
+    limits = study.config.disclosure
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cv = (estimates["se"] / estimates["estimate"].abs()).astype(float)
+    unknown = estimates["estimate"].isna() | (estimates["se"].isna() & (estimates["statistic"] != "share"))
+    marks = pd.Series("", index=estimates.index, dtype=object)
+    marks[cv > limits.unreliable_cv] = UNRELIABLE
+    marks[(cv > limits.withheld_cv) | unknown] = NOT_RELIABLE
+    marks[is_change(estimates) & ~estimates["estimate"].isna()] = ""
+    marks[estimates["statistic"] == "count"] = ""
+    return marks
+
+
+def is_change(estimates: pd.DataFrame) -> pd.Series:
+    """Rows that are a difference between two periods."""
+    return estimates["period"].str.contains(CHANGE_ARROW, regex=False)
+
+
+def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """C04, C05, C06: value, ci_low, ci_high and n as they may be published; bounds move outward only."""
+    base = study.config.disclosure.round_counts_to
+    counts = estimates["statistic"] == "count"
+    decimals = pd.Series(study.config.disclosure.hours_decimals, index=estimates.index)
+    decimals[estimates["unit"] == "share"] = SHARE_DECIMALS
+    columns = {}
+    for name, source, rule in [
+        ("value", "estimate", np.rint),
+        ("ci_low", "ci_low", _floor),
+        ("ci_high", "ci_high", _ceil),
+    ]:
+        numbers = estimates[source].astype(float)
+        digits = decimals.where(estimates["unit"] != "fte", _decimals_left_by_significance(numbers)).astype(float)
+        scale = (10.0 ** digits.clip(lower=0)).where(~counts, 1.0)  # steps finer than one: 10 for tenths
+        step = (10.0 ** -digits.clip(upper=0)).where(~counts, float(base))  # steps of one and above
+        columns[name] = rule(numbers * scale / step) * step / scale + 0.0  # + 0.0 turns -0.0 into 0.0
+    columns["n"] = (np.rint(estimates["n"] / base) * base).astype("Int64")
+    return pd.DataFrame(columns, index=estimates.index)
+
+
+def _floor(numbers: pd.Series) -> pd.Series:
+    return (numbers + ROUNDING_SLACK * numbers.abs().clip(lower=1)).apply(np.floor)
+
+
+def _ceil(numbers: pd.Series) -> pd.Series:
+    return (numbers - ROUNDING_SLACK * numbers.abs().clip(lower=1)).apply(np.ceil)
+
+
+def _decimals_left_by_significance(numbers: pd.Series) -> pd.Series:
+    """Decimals (negative: places before the point) that leave three significant digits, at most two of them."""
+    magnitude = numbers.abs().clip(lower=1).apply(np.log10) + ROUNDING_SLACK
+    return (SIGNIFICANT_DIGITS - 1 - magnitude.apply(np.floor)).fillna(0)

@@ -1,0 +1,113 @@
+"""The one gate between estimates and readers: only a `ProtectedTable` may be drawn, printed or downloaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import InitVar, dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis_lib.disclosure import policy
+from analysis_lib.errors import InputRejected, PublicationBlocked
+from analysis_lib.study import Study
+from analysis_lib.tables import contracts
+
+COLUMNS = [
+    "measure", "statistic", "unit", "region", "by", "category", "period", "value", "ci_low", "ci_high", "n", "mark",
+]  # fmt: skip
+MARKS = {"", policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
+_NUMBERS = ["value", "ci_low", "ci_high"]
+_GATE = object()  # known to this module alone
+
+
+@dataclass(frozen=True, eq=False)
+class ProtectedTable:
+    """A table that may be published; made by `protect`, or read back from what `protect` made.
+
+    Attributes
+    ----------
+    name : str
+        Name of the table among a unit's results.
+    """
+
+    name: str
+    _table: pd.DataFrame
+    gate: InitVar[object]
+
+    def __post_init__(self, gate: object) -> None:
+        if gate is not _GATE:
+            raise PublicationBlocked(
+                "a protected table was made by hand", where=self.name, fix="call protect(estimates, name, study=study)"
+            )
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Copy of the rows: measure, statistic, unit, region, by, category, period, value, ci_low, ci_high, n, mark.
+
+        ``value`` and its bounds are missing where mark is ``x`` or ``c``; ``n`` is missing where it is ``c``.
+        """
+        return self._table.copy()
+
+    @property
+    def withheld(self) -> int:
+        """Number of cells withheld for confidentiality."""
+        return int((self._table["mark"] == policy.WITHHELD).sum())
+
+    def to_json(self) -> str:
+        """Text of the table; the same table always gives the same bytes."""
+        rows = [
+            [None if pd.isna(cell) else cell for cell in row]
+            for row in self._table.astype(object).itertuples(index=False)
+        ]
+        lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+        head = f'"name": {json.dumps(self.name)},\n"columns": {json.dumps(COLUMNS)},\n'
+        return f'{{\n{head}"rows": [\n{lines}\n]\n}}\n'
+
+    @classmethod
+    def from_json(cls, text: str) -> ProtectedTable:
+        """Read what `to_json` wrote; raises `InputRejected` for anything else."""
+        try:
+            content = json.loads(text)
+            frame = pd.DataFrame(content["rows"], columns=content["columns"])
+            name = str(content["name"])
+            table = _typed(frame[COLUMNS])
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise InputRejected("not a protected table", where="results", fix="run the quarter again") from error
+        hidden = table["mark"].isin([policy.NOT_RELIABLE, policy.WITHHELD])
+        if not set(table["mark"]) <= MARKS or table.loc[hidden, _NUMBERS].notna().any(axis=None):
+            raise InputRejected("not a protected table", where=f"results/{name}", fix="run the quarter again")
+        return cls(name, table, _GATE)
+
+
+def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTable:
+    """Withhold, mark and round estimates by the study's policy.
+
+    Parameters
+    ----------
+    estimates : pandas.DataFrame
+        Rows of the contract ``estimates``; further columns are left out.
+    name : str
+        Name of the table among the results.
+
+    Raises
+    ------
+    ContractError
+        When the rows break their contract.
+    """
+    estimates = contracts.check(estimates, "estimates").reset_index(drop=True)
+    estimates = estimates[policy.is_publishable_kind(estimates)].reset_index(drop=True)
+    withheld = policy.with_companions(policy.too_few(estimates, study), estimates, study)
+    marks = policy.reliability(estimates, study).where(~withheld, policy.WITHHELD)
+    table = estimates[["measure", "statistic", "unit", "region", "by", "category", "period"]].join(
+        policy.rounded(estimates, study)
+    )
+    table["mark"] = marks
+    table.loc[marks.isin([policy.NOT_RELIABLE, policy.WITHHELD]), _NUMBERS] = np.nan
+    table.loc[withheld, "n"] = pd.NA  # a small n is itself a disclosure
+    return ProtectedTable(name, _typed(table), _GATE)
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    kinds = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(_NUMBERS, "float64") | {"n": "Int64"}
+    return table[COLUMNS].astype(kinds)

@@ -1,0 +1,54 @@
+"""A study folder of two regions for tests of what readers get: no raw data, only what people decide."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from analysis_lib.study import Study
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+STUDY_TOML = """
+[study]
+id = "demo"
+title_zh = "基层负担评估（模拟示例）"
+title_en = "Grassroots burden assessment (simulated demonstration)"
+is_simulated = true
+source_zh = "模拟的季度问卷与两日时间日志"
+source_en = "simulated quarterly questionnaire and two-day time diary"
+[calendar]
+first = "2025Q1"
+last = "2026Q3"
+[estimation]
+levels = ["province", "county"]
+"""
+
+REGIONS_CSV = """code,parent,level,name_zh,name_en
+P01,,province,示例省甲,Example Province A
+P02,,province,示例省乙,Example Province B
+C0101,P01,county,示例县甲一,Example County A1
+C0102,P01,county,示例县甲二,Example County A2
+C0201,P02,county,示例县乙一,Example County B1
+C0202,P02,county,示例县乙二,Example County B2
+"""
+
+REFORMS_TOML = """
+[[reform]]
+key = "meeting-cap"
+effective = "2025Q4"
+title_zh = "会议总量控制"
+title_en = "Cap on meetings"
+"""
+
+
+def write_study(folder: Path, *, study_toml: str = STUDY_TOML) -> Study:
+    """Write a study into a folder and open it."""
+    reference = folder / "reference"
+    reference.mkdir(parents=True)
+    (folder / "study.toml").write_text(study_toml, encoding="utf-8")
+    (reference / "regions.csv").write_text(REGIONS_CSV, encoding="utf-8")
+    (reference / "reforms.toml").write_text(REFORMS_TOML, encoding="utf-8")
+    for name in ("measures.toml", "activities.csv", "activity_groups.csv", "categories.csv"):
+        shutil.copy(REPOSITORY / "data" / "reference" / name, reference / name)
+    return Study.open(folder)
