@@ -1,0 +1,179 @@
+"""Run jobs several at a time, each in a process of its own that ends with the run, come what may.
+
+Each unit is forked from one process that has imported everything (`preload`), leads a process group, and forks its
+kernel into that group: killing the group ends the unit with all it started.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection, forkserver
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import cast
+
+from analysis_lib.running.units import Job, Outcome
+
+LONGEST_SOCKET_FOLDER = 60  # of about 100 characters that the path of a socket may have
+GRACE_SECONDS = 5.0  # beyond its limit, for a unit to notice the limit itself and save its notebook
+
+
+class Interrupted(BaseException):
+    """A person or the system asked the run to stop; like `KeyboardInterrupt`, no handler of errors may eat it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.exit_code = 128 + signum
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into `Interrupted` within the block."""
+
+    def stop(signum: int, _frame: object) -> None:
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not cut the tidying short
+        raise Interrupted(signum)
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, stop) for each in handled}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def start_fork_server() -> None:
+    """Start importing in the background; units that start later find everything there."""
+    forkserver.set_forkserver_preload(["analysis_lib.running.preload"])
+    # One seed of hashes for all runs: the order of a set must not decide a digit.
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = "0"
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
+
+
+@dataclass(eq=False)
+class _Running:
+    """A unit at work: its job, its process, the pipe that will tell its outcome, the folder of its sockets."""
+
+    job: Job
+    sockets: tempfile.TemporaryDirectory
+    process: BaseProcess
+    reader: connection.Connection
+    started: float
+
+    @property
+    def ends(self) -> float:
+        return self.started + self.job.seconds + GRACE_SECONDS
+
+    def end(self) -> None:
+        """Kill whatever is left of the unit's group and wait for its process."""
+        assert self.process.pid is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()  # it may not have made its group yet
+        self.process.join()
+        self.reader.close()
+        self.sockets.cleanup()
+
+
+@dataclass
+class LocalExecutor:
+    """Workers on this machine.
+
+    Attributes
+    ----------
+    workers : int
+        Units at a time.
+    in_flight : list of Job
+        Jobs that were stopped before they ended; filled when the run is cut short.
+    """
+
+    workers: int
+    in_flight: list[Job] = field(default_factory=list)
+
+    def run(self, jobs: list[Job]) -> Generator[tuple[Job, Outcome]]:
+        """Run jobs and yield each with its outcome as it ends; closing the iterator kills what still runs."""
+        start_fork_server()
+        waiting = deque(jobs)
+        running: list[_Running] = []
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    running.append(_start(waiting.popleft()))
+                patience = max(0.0, min(unit.ends for unit in running) - time.monotonic())
+                ready = connection.wait([unit.reader for unit in running], timeout=patience)
+                for unit in list(running):
+                    outcome = _outcome(unit, unit.reader in ready)
+                    if outcome is not None:
+                        unit.end()
+                        running.remove(unit)
+                        yield unit.job, outcome
+        finally:
+            self.in_flight = [unit.job for unit in running]
+            for unit in running:
+                unit.end()
+
+
+def _start(job: Job) -> _Running:
+    base = tempfile.gettempdir()
+    sockets = tempfile.TemporaryDirectory(prefix="jf-", dir=base if len(base) <= LONGEST_SOCKET_FOLDER else "/tmp")
+    context = multiprocessing.get_context("forkserver")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=_unit_process, args=(job, Path(sockets.name), writer), daemon=True)
+    process.start()
+    writer.close()  # so that the reader sees the end when the process is gone
+    return _Running(job, sockets, process, cast(connection.Connection, reader), time.monotonic())
+
+
+def _outcome(unit: _Running, is_ready: bool) -> Outcome | None:
+    seconds = time.monotonic() - unit.started
+    if is_ready:
+        try:
+            return unit.reader.recv()
+        except EOFError:
+            unit.process.join()
+            return Outcome("kernel_died", f"the unit's process ended with code {unit.process.exitcode}", seconds)
+    if time.monotonic() >= unit.ends:
+        return Outcome("timeout", f"did not end within the limit of {unit.job.seconds:g} s for the unit", seconds)
+    return None
+
+
+def _unit_process(job: Job, sockets: Path, writer: connection.Connection) -> None:
+    """Life of a unit's process: a group of its own, a kernel, an outcome."""
+    # papermill and Jupyter are imported in the process that units are forked from, never in the command's own.
+    from analysis_lib.running.kernels import KernelDied, forked_kernel
+    from analysis_lib.running.notebooks import run_notebook
+
+    os.setsid()
+    try:
+        with forked_kernel(job.workdir, sockets) as manager:
+            threading.Thread(target=_end_with_the_run, daemon=True).start()  # no thread before the fork
+            outcome = run_notebook(job, manager)
+    except KernelDied as error:
+        outcome = Outcome("kernel_died", str(error))
+    writer.send(outcome)
+
+
+def _end_with_the_run() -> None:
+    """Wait for the run's process; when it is gone, killed or not, end the whole group."""
+    run = multiprocessing.parent_process()
+    assert run is not None
+    run.join()
+    os.killpg(0, signal.SIGKILL)

@@ -1,0 +1,307 @@
+"""A run from lock to last entry: plan, prepare, execute what must, keep the books.
+
+Nothing is half done: a unit's folder is complete or absent, an ending is in the ledger or the unit runs again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from analysis_lib.errors import EnvironmentProblem, LockHeld, UnitFailed
+from analysis_lib.monitoring.ledger import Ending, Ledger
+from analysis_lib.parameters import parse_day
+from analysis_lib.quarters import Quarter
+from analysis_lib.running.executors import Interrupted, LocalExecutor, start_fork_server, stopping_on_signals
+from analysis_lib.running.suite import Suite
+from analysis_lib.running.units import (
+    EXECUTED,
+    FAILED,
+    MANIFEST,
+    TABLES,
+    Job,
+    Outcome,
+    Planned,
+    plan,
+    table_sha256,
+    units_of,
+)
+from analysis_lib.study import Study
+
+LOCK, HOLDER = ".lock", ".lock.holder"
+ENOUGH_BYTES = 200_000_000  # free space below which no run starts: a quarter's tables and notebooks with room to spare
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run did.
+
+    Attributes
+    ----------
+    run_id : str
+        Empty when everything was up to date, for then there was no run.
+    endings : list of Ending
+        One per unit that ran, in the order in which they ended.
+    up_to_date : int
+        Units that did not have to run.
+    seconds : float
+        Wall time.
+    """
+
+    run_id: str
+    endings: list[Ending]
+    up_to_date: int
+    seconds: float
+
+    @property
+    def failed(self) -> list[Ending]:
+        """Endings other than ok."""
+        return [ending for ending in self.endings if ending.kind != "ok"]
+
+
+def plan_quarters(study: Study, quarters: list[Quarter], as_of: str = "", suite: Suite | None = None) -> list[Planned]:
+    """What a run of these quarters would do, and why."""
+    from analysis_lib import pipeline  # its libraries are slow to import and most commands do without
+
+    suite = suite or Suite.find()
+    units = [unit for quarter in quarters for unit in units_of(suite, study, quarter, as_of)]
+    return plan(suite, study, Ledger(study.ledger), units, pipeline.data_fingerprint)
+
+
+def run_quarters(
+    study: Study,
+    quarters: list[Quarter],
+    *,
+    as_of: str = "",
+    workers: int = 0,
+    suite: Suite | None = None,
+    command: str = "run",
+    progress: Callable[[str], object],
+) -> RunResult:
+    """Bring quarters up to date: run the units that are missing, failed or stale, and those only.
+
+    Call it within `study_lock`. One unit's failure leaves the others alone.
+
+    Raises
+    ------
+    Interrupted
+        After Ctrl-C or SIGTERM, with everything tidied.
+    """
+    started = time.monotonic()
+    suite = suite or Suite.find()
+    planned = plan_quarters(study, quarters, as_of, suite)
+    to_run = [each for each in planned if each.reason]
+    if not to_run:
+        return RunResult("", [], len(planned), time.monotonic() - started)
+    check_room(study)
+    ledger = Ledger(study.ledger)
+    run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    ledger.start_run(run_id, command, units=len(to_run), host=socket.gethostname(), pid=os.getpid())
+    try:
+        with stopping_on_signals():
+            endings = _run(study, suite, to_run, run_id, workers, progress)
+    except Interrupted as stopped:
+        ledger.finish_run(run_id, stopped.exit_code)
+        raise
+    except Exception as error:
+        ledger.finish_run(run_id, getattr(error, "exit_code", 1))
+        raise
+    result = RunResult(run_id, endings, len(planned) - len(to_run), time.monotonic() - started)
+    ledger.finish_run(run_id, UnitFailed.exit_code if result.failed else 0)
+    return result
+
+
+def _run(
+    study: Study, suite: Suite, to_run: list[Planned], run_id: str, workers: int, progress: Callable[[str], object]
+) -> list[Ending]:
+    from analysis_lib import pipeline
+
+    start_fork_server()  # imports while this process prepares the tables
+    for quarter in sorted({each.unit.quarter for each in to_run}):
+        as_of = parse_day(to_run[0].unit.as_of)
+        pipeline.prepare(study, quarter, as_of, progress)
+    ledger = Ledger(study.ledger)
+    jobs = {each.unit.id: (_job(study, suite, each), each) for each in to_run}
+    executor = LocalExecutor(workers or study.config.running.workers or os.cpu_count() or 1)
+    endings: list[Ending] = []
+
+    def settle(job: Job, outcome: Outcome) -> None:
+        planned = jobs[job.unit_id][1]
+        _keep(study, planned, job, outcome)
+        ending = Ending(
+            run_id,
+            job.unit_id,
+            outcome.kind,
+            planned.key,
+            planned.components,
+            outcome.message,
+            round(outcome.seconds, 3),
+            round(outcome.peak_mb, 1),
+        )
+        ledger.record_ending(ending)
+        endings.append(ending)
+
+    try:
+        with (
+            contextlib.closing(executor.run([job for job, _ in jobs.values()])) as outcomes,
+            _progress_bar(len(jobs), progress) as tick,
+        ):
+            for job, outcome in outcomes:
+                settle(job, outcome)
+                tick(endings[-1])
+    except Interrupted:
+        for job in executor.in_flight:
+            settle(job, Outcome("interrupted", "the run was stopped"))
+        raise
+    return endings
+
+
+def _job(study: Study, suite: Suite, planned: Planned) -> Job:
+    """Describe a unit's work with paths relative to the study's parent: no machine's paths enter a notebook."""
+    unit, workdir = planned.unit, study.root.parent
+    # One name for all attempts, so that an attempt that was killed is cleared away by the next.
+    folder = unit.folder(study) / f".{planned.key}.partial"
+    shutil.rmtree(folder, ignore_errors=True)
+    return Job(
+        unit_id=unit.id,
+        notebook=suite.path(unit.notebook),
+        parameters={
+            "study": study.root.name,
+            **unit.parameters,
+            "results_dir": (folder / TABLES).relative_to(workdir).as_posix(),
+        },
+        workdir=workdir,
+        folder=folder,
+        tables=tuple(suite.notebooks[unit.notebook].tables),
+        seconds=study.config.running.unit_seconds,
+    )
+
+
+def _keep(study: Study, planned: Planned, job: Job, outcome: Outcome) -> None:
+    """Put a complete result in its place, the executed notebook of a failed unit beside it; clear the rest."""
+    parent = planned.unit.folder(study)
+    if outcome.kind == "ok":
+        manifest = {
+            "notebook": planned.unit.notebook,
+            **planned.unit.parameters,
+            "name": planned.unit.name,
+            "key": planned.key,
+            "components": planned.components,
+            "tables": {
+                path.stem: table_sha256(job.folder, path.stem) for path in sorted((job.folder / TABLES).iterdir())
+            },
+        }
+        text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+        (job.folder / MANIFEST).write_text(text, encoding="utf-8")
+        # Older results go first: never are there two complete ones to choose from.
+        for other in parent.iterdir():
+            if other != job.folder:
+                shutil.rmtree(other)
+        job.folder.rename(planned.folder(study))
+    else:
+        failed = parent / FAILED
+        shutil.rmtree(failed, ignore_errors=True)
+        if (job.folder / EXECUTED).is_file():
+            failed.mkdir()
+            (job.folder / EXECUTED).rename(failed / EXECUTED)
+        shutil.rmtree(job.folder, ignore_errors=True)
+
+
+@contextmanager
+def _progress_bar(total: int, say: Callable[[str], object]) -> Iterator[Callable[[Ending], None]]:
+    """A bar when a terminal looks, a line per unit when not."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit="unit", file=sys.stderr, leave=False) as bar:
+
+            def tick(ending: Ending) -> None:
+                if ending.kind != "ok":
+                    bar.write(f"{ending.unit_id}: {ending.kind}: {ending.message}", file=sys.stderr)
+                bar.set_postfix_str(ending.unit_id, refresh=False)
+                bar.update()
+
+            yield tick
+    else:
+        count = 0
+
+        def line(ending: Ending) -> None:
+            nonlocal count
+            count += 1
+            message = f": {ending.message}" if ending.message else ""
+            say(f"[{count}/{total}] {ending.unit_id}: {ending.kind} in {ending.seconds:.1f} s{message}")
+
+        yield line
+
+
+def check_room(study: Study) -> None:
+    """Raise `EnvironmentProblem` before computing when results could not be written."""
+    try:
+        study.results.mkdir(exist_ok=True)
+        probe = study.results / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"results cannot be written: {error.strerror}",
+            where=f"{study.root.name}/results",
+            fix="give the account that runs this the right to write there",
+        ) from error
+    free = shutil.disk_usage(study.root).free
+    if free < ENOUGH_BYTES:
+        raise EnvironmentProblem(
+            f"{free / 1e6:.0f} MB are free, {ENOUGH_BYTES / 1e6:.0f} MB are needed",
+            where=study.root.name,
+            fix="free space on the disk of the study",
+        )
+
+
+@contextmanager
+def study_lock(study: Study) -> Iterator[None]:
+    """Be the only one that writes to a study.
+
+    The operating system frees the lock of a process that died, so none is ever broken by hand.
+
+    Raises
+    ------
+    LockHeld
+        Naming the holder.
+    """
+    holder = study.root / HOLDER
+    lock = FileLock(study.root / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise LockHeld(
+            f"another run works on this study: {_read(holder)}",
+            where=study.root.name,
+            fix="wait until it ends, or stop that process",
+        ) from error
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"the lock cannot be made: {error.strerror}", where=study.root.name, fix="make the study folder writable"
+        ) from error
+    try:
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, started {now}\n", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else "holder not recorded yet"
