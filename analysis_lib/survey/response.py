@@ -54,7 +54,6 @@ def count_returns(
     diary_days: pd.DataFrame,
     problems: pd.DataFrame,
     *,
-    study: Study,
     quarter: Quarter,
 ) -> pd.DataFrame:
     """Unweighted counts of a quarter's returns and of what ingest found, as rows of the contract ``estimates``."""

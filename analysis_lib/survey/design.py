@@ -1,0 +1,217 @@
+"""The sample design: which columns say how the sample was drawn, and the variance that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from analysis_lib.errors import DesignError, did_you_mean
+from analysis_lib.study import SinglePsu, Study
+
+FULLY_SAMPLED = 1e-7  # a sampling fraction this close to one leaves no variance
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyDesign:
+    """Names of the columns of a sample design; it holds no data.
+
+    Attributes
+    ----------
+    stratum, psu, weight : str
+        Stratum and primary sampling unit (empty: one stratum, each row its own unit) and sampling weight.
+    population : str
+        Number of PSUs in the stratum's population; empty: PSUs are treated as drawn with replacement.
+    ssu, ssu_population : str
+        Second-stage unit, and how many the PSU has. They count only beside ``population``: with replacement at the
+        first stage, the first stage carries all variance (Särndal et al. 1992, ch. 4).
+    single_psu : str
+        What a stratum with one sampled PSU does: ``refuse`` raises; ``certainty`` adds nothing; ``adjust`` adds the
+        square of its score; ``average`` adds the mean of the other strata. As R's ``survey.lonely.psu``.
+    """
+
+    stratum: str = ""
+    psu: str = ""
+    weight: str = "weight"
+    population: str = ""
+    ssu: str = ""
+    ssu_population: str = ""
+    single_psu: SinglePsu = "refuse"
+
+    @classmethod
+    def of_study(cls, study: Study, *, weight: str = "weight") -> SurveyDesign:
+        """The design in which ``official_quarters`` of a study were drawn."""
+        return cls(stratum="stratum", psu="psu", weight=weight, single_psu=study.config.design.single_psu)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """The units of one stage of sampling, as arrays.
+
+    Attributes
+    ----------
+    unit : numpy.ndarray
+        Of each row of the sample, its unit's number, shape (rows,).
+    parent : numpy.ndarray
+        Of each unit, the number of the stratum (first stage) or PSU (second stage) that it was drawn from.
+    sampled : numpy.ndarray
+        Of each parent, how many units were drawn.
+    fraction : numpy.ndarray
+        Of each parent, the share of its units that were drawn; zero means with replacement.
+    """
+
+    unit: np.ndarray
+    parent: np.ndarray
+    sampled: np.ndarray
+    fraction: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A sample as drawn: its stages, first to last. A domain never shortens it."""
+
+    stages: tuple[Stage, ...]
+    single_psu: SinglePsu
+
+    @property
+    def psu(self) -> np.ndarray:
+        """PSU number of each row."""
+        return self.stages[0].unit
+
+    def variances(self, scores: np.ndarray, group: np.ndarray, unit: np.ndarray, n_groups: int) -> np.ndarray:
+        """Variance of the sums of linearised scores, by group.
+
+        Parameters
+        ----------
+        scores : numpy.ndarray
+            Sums of scores over the rows of a group within a last-stage unit, shape (cells, k). A unit without rows in
+            a group scores zero there, counts in its stratum all the same, and needs no cell.
+        group, unit : numpy.ndarray
+            Group and last-stage unit of each cell, shape (cells,).
+        n_groups : int
+            Number of groups.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_groups, k).
+        """
+        first = self.stages[0]
+        if len(self.stages) == 1:
+            return self._between(first, scores, group, unit, n_groups)
+        second = self.stages[1]
+        psu = second.parent[unit]
+        # The second stage counts by the share of PSUs drawn (Särndal et al. 1992, result 4.3.1).
+        weighted = scores * np.sqrt(first.fraction[first.parent[psu]])[:, None]
+        return self._between(first, scores, group, psu, n_groups) + self._between(
+            second, weighted, group, unit, n_groups
+        )
+
+    def _between(
+        self, stage: Stage, scores: np.ndarray, group: np.ndarray, unit: np.ndarray, n_groups: int
+    ) -> np.ndarray:
+        """Σ over parents of (1 − f) n/(n − 1) Σ over their units of (score − mean score)², by group."""
+        unit_cell, group_of_unit, unit_of_cell = combine(group, unit)
+        score = sum_by(unit_cell, scores, len(unit_of_cell))
+        parent_cell, group_of_parent, parent = combine(group_of_unit, stage.parent[unit_of_cell])
+        sampled, left = stage.sampled[parent][:, None], 1 - stage.fraction[parent][:, None]
+        mean = sum_by(parent_cell, score, len(parent)) / sampled
+        squares = sum_by(parent_cell, (score - mean[parent_cell]) ** 2, len(parent))
+        absent = sampled - np.bincount(parent_cell, minlength=len(parent))[:, None]
+        squares = squares + absent * mean**2
+        is_single = (sampled == 1) & (left > FULLY_SAMPLED)
+        if self.single_psu == "adjust":
+            squares = np.where(is_single, mean**2, squares)
+        variance = sum_by(group_of_parent, left * sampled / np.maximum(sampled - 1, 1) * squares, n_groups)
+        if self.single_psu == "average":
+            n_parents = sum_by(group_of_parent, np.ones_like(sampled, dtype=float), n_groups)
+            n_single = sum_by(group_of_parent, is_single.astype(float), n_groups)
+            with np.errstate(divide="ignore", invalid="ignore"):  # a group of single PSUs only has no variance to lend
+                variance = variance * np.where(n_single > 0, n_parents / (n_parents - n_single), 1.0)
+        return variance
+
+
+def read_sample(frame: pd.DataFrame, design: SurveyDesign) -> Sample:
+    """Number the strata and units of a sample; ``frame`` is the whole sample, never a domain of it.
+
+    Raises
+    ------
+    DesignError
+        When a design column is absent or has gaps, population counts do not fit, or a stratum has a single PSU and
+        the design refuses it.
+    """
+    stratum = _numbered(frame, [design.stratum])
+    psu = _numbered(frame, [design.stratum, design.psu]) if design.psu else np.arange(len(frame))
+    stages = [_stage(frame, psu, stratum, design.population)]
+    if design.ssu and design.population:
+        ssu = _numbered(frame, [design.stratum, design.psu, design.ssu])
+        stages.append(_stage(frame, ssu, psu, design.ssu_population))
+    for stage, parent_name in zip(stages, [design.stratum, design.psu], strict=False):
+        single = (stage.sampled == 1) & (stage.fraction < 1 - FULLY_SAMPLED)
+        if design.single_psu == "refuse" and single.any():
+            raise DesignError(
+                f"{_where_single(frame, stage, single, parent_name)} with a single sampled unit: its variance is unknown",
+                where=f"design column {parent_name!r}",
+                fix='merge it with a similar stratum, or set single_psu to "certainty", "adjust" or "average"',
+            )
+    return Sample(tuple(stages), design.single_psu)
+
+
+def _stage(frame: pd.DataFrame, unit: np.ndarray, parent_of_row: np.ndarray, population: str) -> Stage:
+    _, first_row = np.unique(unit, return_index=True)
+    parent = parent_of_row[first_row]
+    sampled = np.bincount(parent)
+    if not population:
+        return Stage(unit, parent, sampled, np.zeros(len(sampled)))
+    size = _column(frame, population).astype(float).groupby(parent_of_row).agg(["min", "max"])
+    if (size["min"] != size["max"]).any() or (size["min"] < sampled).any() or size.isna().any(axis=None):
+        raise DesignError(
+            "population counts vary within a stratum, are missing, or are below the number of units drawn",
+            where=f"design column {population!r}",
+            fix="give every row of a stratum the number of units in its population",
+        )
+    return Stage(unit, parent, sampled, sampled / size["min"].to_numpy())
+
+
+def _where_single(frame: pd.DataFrame, stage: Stage, single: np.ndarray, name: str) -> str:
+    if not name:
+        return "the whole sample is one stratum"
+    rows = single[stage.parent[stage.unit]]
+    named = sorted(set(frame.loc[rows, name].astype(str)))
+    shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+    return f"{name} {shown}"
+
+
+def _numbered(frame: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """Number the combinations of columns from zero; an empty name is no column."""
+    named = [column for column in columns if column]
+    if not named:
+        return np.zeros(len(frame), dtype=np.int64)
+    for column in named:
+        if _column(frame, column).isna().any():
+            raise DesignError("some rows have no value", where=f"design column {column!r}", fix="complete the design")
+    return frame.groupby(named, observed=True).ngroup().to_numpy()
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    if name not in frame.columns:
+        raise DesignError("no such column", where=f"design column {name!r}", fix=did_you_mean(name, frame.columns))
+    return frame[name]
+
+
+# -- sums ---------------------------------------------------------------------------------------------
+
+
+def combine(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number the pairs of two codes that occur: the pair of each row, and of each pair its two codes."""
+    width = int(second.max(initial=0)) + 1
+    pairs, pair_of_row = np.unique(first.astype(np.int64) * width + second, return_inverse=True)
+    return pair_of_row, pairs // width, pairs % width
+
+
+def sum_by(code: np.ndarray, values: np.ndarray, n_codes: int) -> np.ndarray:
+    """Sums of the rows of ``values`` by code, shape (n_codes, …)."""
+    rows = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), shape=(n_codes, len(code)))
+    return rows @ values
