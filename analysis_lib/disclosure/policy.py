@@ -51,9 +51,9 @@ def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) 
     The smallest of the others is withheld with it: among the regions under one parent, and among the categories of
     one column.
     """
-    parents = estimates["region"].map(study.regions["parent"]).fillna("(nation)").rename("parent")
+    parents = estimates["region"].map(study.regions["parent"]).where(estimates["region"] != NATION, "(none)")
     families = [
-        [*(column for column in ESTIMATE_KEY if column != "region"), parents],
+        [*(column for column in ESTIMATE_KEY if column != "region"), parents.rename("parent")],
         [column for column in ESTIMATE_KEY if column != "category"],
     ]
     withheld = withheld.copy()

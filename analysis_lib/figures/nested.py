@@ -1,0 +1,63 @@
+"""The nested measures in one picture: bars inside the first one's length, each with its interval."""
+
+from __future__ import annotations
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.figures import style
+from analysis_lib.figures.labels import NO_CATEGORY, Labels, the_period
+from analysis_lib.study import NATION, Study
+
+ROW_PX, BAR_PX, LEFT_PX, EDGE_PX = 52, 20, 1, 2
+VALUE_PX = style.TEXT_PX + 2
+
+
+def prepare_nested(
+    hours: ProtectedTable, *, study: Study, language: str, region: str = NATION, period: str | None = None
+) -> pd.DataFrame:
+    """One row per nested measure of the study, in its order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        measure, label, value, ci_low, ci_high, mark, text.
+    """
+    labels = Labels(study, language)
+    table = hours.table
+    here = (table["region"] == region) & (table["by"] == NO_CATEGORY)
+    table = table[here & (table["period"] == the_period(table, period))].set_index("measure")
+    keys = [key for key in study.config.estimation.nested if key in table.index]
+    rows = table.loc[keys]
+    return pd.DataFrame(
+        {
+            "measure": keys,
+            "label": [labels.measure(key) for key in keys],
+            **{column: rows[column].to_list() for column in ("value", "ci_low", "ci_high", "mark")},
+            "text": [labels.cell(row) for _, row in rows.iterrows()],
+        }
+    )
+
+
+@style.styled
+def draw_nested(frame: pd.DataFrame) -> Figure:
+    """Bars from zero; a pale bar of the first measure's length lies behind each, so that parts are seen as parts."""
+    right = style.value_column(list(frame["text"]), VALUE_PX)
+    (axes,) = style.new_panels(
+        1, height=len(frame) * ROW_PX + 2 * EDGE_PX, left=LEFT_PX, right=right, top=EDGE_PX, bottom=EDGE_PX
+    )
+    height, whole = BAR_PX / ROW_PX, frame["value"].head(1).sum()
+    for place, row in enumerate(frame.to_dict("records")):
+        middle, colour = place + 0.68, style.SERIES[place % len(style.SERIES)]
+        axes.barh(middle, whole, height=height, color=style.GHOST, linewidth=0)
+        axes.barh(middle, row["value"], height=height, color=colour, linewidth=0)
+        axes.hlines(middle, row["ci_low"], row["ci_high"], color=style.INK, linewidth=1.4)
+        axes.annotate(row["label"], (0, middle), (0, BAR_PX / 2 + 5), textcoords="offset points", va="bottom",
+                      fontsize=style.TEXT_PX)  # fmt: skip
+        axes.annotate(row["text"], (1, middle), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
+                      textcoords="offset points", fontsize=VALUE_PX, fontweight="bold", color=colour)  # fmt: skip
+    axes.set(xlim=(0, style.largest(frame, ["value", "ci_high"])), ylim=(len(frame), 0), xticks=[], yticks=[])
+    sns.despine(ax=axes, bottom=True, left=True)
+    return style.figure_of([axes])

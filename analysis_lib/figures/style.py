@@ -1,0 +1,170 @@
+"""How every chart looks: fonts registered by file, one calm palette, panels of one width."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.textpath import text_to_path
+
+FONTS = Path(__file__).resolve().parent / "fonts"
+FAMILY = "Jianfu Sans SC"
+
+PANEL_WIDTH = 288  # CSS px: what a phone of 320 px leaves between its margins
+TEXT_PX = 12
+SMALL_PX = 11.5  # never below 11 CSS px at 320
+ROW_PX, WRAPPED_PX = 25, 9  # a row of a horizontal chart, and what a second line adds
+GAP_PX = 8
+LABEL_LIMIT_PX = 126
+POINTS_PER_INCH = 72  # the SVG backend's unit; one point is drawn as one CSS px
+
+INK = "#1d2733"
+MUTED = "#55606b"
+RULE = "#d5dbe1"
+GHOST = "#e6eaee"
+NATION = "#7b8691"  # the line one compares with
+ACCENT = "#1b5e8c"
+REFORM = "#8a2f62"
+# Told apart by lightness too, so that they survive grey print and the common forms of colour blindness.
+SERIES = ["#1b5e8c", "#b3541e", "#7a3e74", "#2e7d5b"]
+KINDS = {"burden": "#1b5e8c", "service": "#2e8b67", "core": "#7b8691", "personal": "#8f99a3"}
+
+P = ParamSpec("P")
+
+
+@functools.cache
+def register_fonts() -> None:
+    """Make the chart fonts known to matplotlib; both weights must be found, or matplotlib would swap them silently."""
+    for weight in ("Regular", "Bold"):
+        font_manager.fontManager.addfont(FONTS / f"JianfuSansSC-{weight}.otf")
+    for weight in ("normal", "bold"):
+        wanted = font_manager.FontProperties(family=FAMILY, weight=weight)
+        font_manager.findfont(wanted, fallback_to_default=False)
+
+
+def chart_settings() -> dict[str, object]:
+    """Settings of seaborn's white theme with our font, inks and hairlines."""
+    return {
+        **sns.axes_style("white"),
+        "font.family": [FAMILY],
+        "font.size": TEXT_PX,
+        "axes.unicode_minus": True,
+        "axes.edgecolor": RULE,
+        "axes.linewidth": 1,
+        "axes.titlelocation": "left",
+        "axes.titlesize": TEXT_PX,
+        "axes.titleweight": "bold",
+        "axes.titlecolor": INK,
+        "text.color": INK,
+        "axes.labelcolor": MUTED,
+        "axes.labelsize": SMALL_PX,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelsize": SMALL_PX,
+        "ytick.labelsize": SMALL_PX,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "jianfu",
+    }
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Give a draw function the chart style without changing anyone else's settings."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        register_fonts()
+        with mpl.rc_context(chart_settings()):  # pyright: ignore[reportArgumentType]
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def new_panels(count: int, *, height: float, left: float, right: float, top: float, bottom: float) -> list[Axes]:
+    """Axes side by side in one figure, each in a panel of `PANEL_WIDTH`; sizes and margins in px.
+
+    Fixed margins instead of a fitted layout: panels of one family line up, and the same frame gives the same bytes.
+    """
+    width = count * PANEL_WIDTH
+    figure = Figure(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
+    return [
+        figure.add_axes(
+            (
+                (place * PANEL_WIDTH + left) / width,
+                bottom / height,
+                (PANEL_WIDTH - left - right) / width,
+                (height - top - bottom) / height,
+            )
+        )
+        for place in range(count)
+    ]
+
+
+def figure_of(axes: list[Axes]) -> Figure:
+    """The figure that holds the panels."""
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None  # axes made by new_panels always have one
+    return figure
+
+
+def tint(colour: str, strength: float = 0.18) -> str:
+    """A colour mixed with white; no transparency, so that prints and SVG viewers agree."""
+    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+def text_width(text: str, size: float = TEXT_PX, weight: str = "normal") -> float:
+    """Width of a text in px, of its widest line."""
+    font = font_manager.FontProperties(family=FAMILY, size=size, weight=weight)
+    widths = [text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")]
+    return max(widths, default=0.0)
+
+
+def wrapped(label: str, size: float = TEXT_PX) -> str:
+    """The label on two lines when it would take more than `LABEL_LIMIT_PX`; broken at a space where there is one."""
+    if text_width(label, size) <= LABEL_LIMIT_PX:
+        return label
+    breaks = [place for place, character in enumerate(label) if character == " "] or [len(label) // 2]
+    middle = min(breaks, key=lambda place: abs(2 * place - len(label)))
+    return f"{label[:middle]}\n{label[middle:].strip()}"
+
+
+def label_column(labels: list[str], size: float = TEXT_PX) -> tuple[list[str], float, float]:
+    """Labels wrapped to fit, the width that they need, and the height of a row."""
+    lines = [wrapped(label, size) for label in labels]
+    width = max((text_width(line, size) for line in lines), default=0.0)
+    return lines, width + GAP_PX, ROW_PX + (WRAPPED_PX if any("\n" in line for line in lines) else 0)
+
+
+def value_column(texts: list[str], size: float = TEXT_PX) -> float:
+    """Width that the values beside a chart need."""
+    return max((text_width(text, size, "bold") for text in texts), default=0.0) + GAP_PX
+
+
+def largest(frame: pd.DataFrame, columns: list[str]) -> float:
+    """Largest number in some columns; one when there is none, so that an axis has a length."""
+    numbers = frame[columns].to_numpy(float)
+    return float(numbers[numbers == numbers].max(initial=0)) or 1.0
+
+
+def finish_rows(axes: Axes, lines: list[str]) -> None:
+    """Row labels of a horizontal chart, first row on top."""
+    axes.set_yticks(range(len(lines)), lines)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0, pad=GAP_PX - 2, labelcolor=INK, labelsize=TEXT_PX)
+    for label in axes.get_yticklabels():
+        label.set_linespacing(1.0)
+
+
+def title(axes: Axes, text: str, *, left: float, top: float) -> None:
+    """Bold title at the left edge of the panel, above a plot with these margins."""
+    axes.annotate(text, (0, 1), (-left, top - 2), xycoords="axes fraction", textcoords="offset points", va="top",
+                  fontweight="bold", fontsize=TEXT_PX)  # fmt: skip

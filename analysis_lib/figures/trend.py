@@ -1,0 +1,134 @@
+"""Measures quarter by quarter: a line in its interval band, dated reforms, the last value written at its end."""
+
+from __future__ import annotations
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.errors import InputRejected
+from analysis_lib.figures import style
+from analysis_lib.figures.labels import NO_CATEGORY, Labels, in_order
+from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
+from analysis_lib.study import NATION, Study, read_toml
+
+PLOT_PX, LEFT_PX, TITLE_PX, BOTTOM_PX = 150, 30, 30, 26
+REFORM_PX = 16  # a line of text for each reform, between title and plot
+HEADROOM = 1.06
+
+
+def read_reforms(study: Study, language: str) -> pd.DataFrame:
+    """Dated reforms of ``reforms.toml`` in order: quarter, label; no rows when the study lists none."""
+    path = study.reference / "reforms.toml"
+    listed = read_toml(path).get("reform", []) if path.is_file() else []
+    try:
+        rows = [(str(Quarter.parse(reform["effective"])), str(reform[f"title_{language}"])) for reform in listed]
+    except KeyError as error:
+        raise InputRejected(
+            f"a reform lacks {error}", where=path.name, fix="give effective, title_zh, title_en"
+        ) from error
+    return pd.DataFrame(rows, columns=["quarter", "label"]).sort_values("quarter", kind="stable", ignore_index=True)
+
+
+def prepare_trend(
+    series: ProtectedTable, measures: list[str], *, study: Study, language: str, region: str = NATION
+) -> pd.DataFrame:
+    """One row per measure and quarter of the series, with the nation's value beside a region's.
+
+    Returns
+    -------
+    pandas.DataFrame
+        panel (the measure's title), measure, quarter, place (quarters since the first), value, ci_low, ci_high, mark,
+        text, nation.
+    """
+    labels = Labels(study, language)
+    table = series.table
+    table = table[table["measure"].isin(measures) & (table["by"] == NO_CATEGORY)]
+    nation = table[table["region"] == NATION].set_index(["measure", "period"])["value"]
+    rows = table[table["region"] == region]
+    rows = in_order(rows, measure=measures, period=sorted(set(rows["period"])))
+    first = Quarter.parse(min(rows["period"])) if len(rows) else None
+    beside = nation.reindex(pd.MultiIndex.from_frame(rows[["measure", "period"]])).to_numpy()
+    return pd.DataFrame(
+        {
+            "panel": rows["measure"].map(labels.measure),
+            "measure": rows["measure"],
+            "quarter": rows["period"],
+            "place": [Quarter.parse(text) - first for text in rows["period"]] if first else [],
+            **{column: rows[column] for column in ("value", "ci_low", "ci_high", "mark")},
+            "text": [labels.cell(row) for _, row in rows.iterrows()],
+            "nation": beside if region != NATION else float("nan"),
+        }
+    ).reset_index(drop=True)
+
+
+@style.styled
+def draw_trend(frame: pd.DataFrame, *, reforms: pd.DataFrame | None = None, upper: float | None = None) -> Figure:
+    """One panel per measure on a common axis from zero."""
+    upper = upper or upper_end(frame)
+    names = list(frame["panel"].unique())
+    drawn = _within(frame, reforms)
+    top = TITLE_PX + REFORM_PX * len(drawn)
+    right = style.value_column(list(frame["text"]))
+    panels = style.new_panels(
+        len(names), height=top + PLOT_PX + BOTTOM_PX, left=LEFT_PX, right=right, top=top, bottom=BOTTOM_PX
+    )
+    for place, (name, axes) in enumerate(zip(names, panels, strict=True)):
+        part = frame[frame["panel"] == name]
+        _draw_panel(axes, part, upper, style.SERIES[place % len(style.SERIES)])
+        _draw_reforms(axes, drawn, quarters=int(frame["place"].max()))
+        style.title(axes, name, left=LEFT_PX, top=top)
+    return style.figure_of(panels)
+
+
+def upper_end(frame: pd.DataFrame) -> float:
+    """Where the common axis ends: a little above the largest bound."""
+    return style.largest(frame, ["value", "ci_high", "nation"]) * HEADROOM
+
+
+def _draw_panel(axes: Axes, part: pd.DataFrame, upper: float, colour: str) -> None:
+    axes.fill_between(part["place"], part["ci_low"], part["ci_high"], color=style.tint(colour), linewidth=0)
+    if part["nation"].notna().any():
+        axes.plot(part["place"], part["nation"], color=style.NATION, linewidth=1.4)
+    # Withheld quarters are gaps: matplotlib breaks a line at missing values, where seaborn would bridge them.
+    axes.plot(part["place"], part["value"], color=colour, linewidth=2, marker="o", markersize=3)
+    last = part[part["value"].notna()].tail(1)
+    for row in last.to_dict("records"):
+        axes.annotate(row["text"], (row["place"], row["value"]), (7, 0), textcoords="offset points", va="center",
+                      color=colour, fontweight="bold", fontsize=style.TEXT_PX)  # fmt: skip
+    years = part[part["quarter"].str.endswith("Q1") | (part["place"] == 0)]
+    crowded = len(years) > 1 and years["place"].iloc[1] - years["place"].iloc[0] < QUARTERS_PER_YEAR - 1
+    years = years.iloc[1:] if crowded else years
+    axes.set(xlim=(-0.3, max(part["place"].max(), 1) + 0.3), ylim=(0, upper), xlabel="", ylabel="")
+    axes.set_xticks(years["place"], [text[:4] if text.endswith("Q1") else text for text in years["quarter"]])
+    axes.locator_params(axis="y", nbins=4)
+    axes.grid(axis="y", color=style.RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, pad=5)
+    sns.despine(ax=axes, left=True)
+
+
+def _within(frame: pd.DataFrame, reforms: pd.DataFrame | None) -> list[tuple[float, str]]:
+    """Place on the axis and label of each reform that falls between the first and the last quarter drawn."""
+    if reforms is None or frame.empty:
+        return []
+    first, last = Quarter.parse(frame["quarter"].min()), Quarter.parse(frame["quarter"].max())
+    return [
+        # A reform starts with its quarter; a quarter's point stands for the middle of it.
+        (Quarter.parse(row["quarter"]) - first - 0.5, row["label"])
+        for row in reforms.to_dict("records")
+        if first < Quarter.parse(row["quarter"]) <= last
+    ]
+
+
+def _draw_reforms(axes: Axes, reforms: list[tuple[float, str]], quarters: int) -> None:
+    for line, (place, label) in enumerate(reversed(reforms)):
+        top = 1 + (line * REFORM_PX + 11) / PLOT_PX
+        axes.plot([place, place], [0, top], transform=axes.get_xaxis_transform(), color=style.REFORM, linewidth=1.1,
+                  linestyle=(0, (4, 2.5)), clip_on=False)  # fmt: skip
+        is_late = place > quarters / 2
+        axes.annotate(label, (place, top), (-4 if is_late else 4, -3), xycoords=axes.get_xaxis_transform(),
+                      textcoords="offset points", ha="right" if is_late else "left", va="center",
+                      color=style.REFORM, fontsize=style.SMALL_PX)  # fmt: skip
