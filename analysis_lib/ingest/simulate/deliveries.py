@@ -13,7 +13,7 @@ from analysis_lib.ingest.instruments import read_instrument
 from analysis_lib.ingest.simulate.diaries import DAY_TYPES, draw_dates, draw_day
 from analysis_lib.ingest.simulate.dirt import resubmitted, soil_days
 from analysis_lib.ingest.simulate.exports import Delivery, write_delivery, write_sample
-from analysis_lib.ingest.simulate.fieldwork import field_response, late_delivery, main_delivery
+from analysis_lib.ingest.simulate.fieldwork import field_response, in_the_daytime, late_delivery, main_delivery
 from analysis_lib.ingest.simulate.hours import TrueWeeks
 from analysis_lib.ingest.simulate.recall import answer_questionnaire
 from analysis_lib.ingest.simulate.scenarios import Scenario
@@ -94,7 +94,7 @@ def _deliver_province(
                 slug=name,
                 received=day,
             )
-        planted += [(drop.id, fault, count) for fault, count in sorted(tally.items())]
+        planted += [(drop.id, fault, count) for fault, count in sorted(tally.items()) if count]
     return planted
 
 
@@ -118,13 +118,13 @@ def _collect(
         diarists = new[new[day_type]]
         first = sum(len(drawn) for drawn in days)
         dates = draw_dates(study, now.quarter, day_type, len(diarists), rng)
-        filed = pd.to_timedelta(rng.integers(20 * 3600, _LAST_FILING_DAYS * 86_400, len(diarists)), unit="s")
+        filed = pd.to_timedelta(rng.integers(1, _LAST_FILING_DAYS + 1, len(diarists)), unit="D")
         days.append(
             pd.DataFrame(
                 {
                     "day": first + np.arange(len(diarists)),
                     "respondent_id": diarists["respondent_id"].to_numpy(),
-                    "submitted_at": pd.DatetimeIndex(dates) + filed,
+                    "submitted_at": pd.DatetimeIndex(dates) + filed + in_the_daytime(len(diarists), rng),
                     "diary_date": pd.DatetimeIndex(dates),
                 }
             )

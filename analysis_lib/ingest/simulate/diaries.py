@@ -50,6 +50,7 @@ _PERSONAL = [
     (5.0, 0.12),  # sleep until midnight
 ]
 _PERSONAL_PLACE, _PERSONAL_SHARE = (np.array(column) for column in zip(*_PERSONAL, strict=True))
+_REGULAR_LIFE = 120.0  # how alike the shares of personal time are from day to day
 _ASLEEP = (0, len(_PERSONAL) - 1)
 _GRANULARITY, _GRANULARITY_SHARE = [5, 10, 15], [0.5, 0.35, 0.15]  # minutes to which people round clock times
 
@@ -164,7 +165,7 @@ def _laid_out(minutes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     what = order % n_codes
     total = work.sum(axis=1, keepdims=True)
     place = (np.cumsum(work, axis=1) - work / 2) / np.maximum(total, 1e-9)
-    shares = rng.standard_gamma(40 * np.tile(_PERSONAL_SHARE, (size, 1)))
+    shares = rng.standard_gamma(_REGULAR_LIFE * np.tile(_PERSONAL_SHARE, (size, 1)))
     personal = (MINUTES_PER_DAY - total) * shares / shares.sum(axis=1, keepdims=True)
     by_clock = np.argsort(np.hstack([place, np.tile(_PERSONAL_PLACE, (size, 1))]), axis=1, kind="stable")
     pieces = np.hstack([work, personal])

@@ -182,7 +182,7 @@ def _write_odk(
         episodes[edge] = clock + ":00.000+08:00"
     parent, nth = episodes["day"].map(keys), episodes.groupby("day").cumcount() + 1
     table = instrument.files["episodes"]
-    sheet = episodes.rename(columns=_headers(table)).drop(columns="day")
+    sheet = episodes[list(table.columns)].rename(columns=_headers(table))
     sheet = sheet.assign(PARENT_KEY=parent, KEY=parent + "/episode[" + nth.astype(str) + "]")
     _to_csv(sheet.iloc[np.argsort(delivery.episodes["day"].to_numpy(), kind="stable")], files["episodes"])
     tally["clock_00_00"] += int((delivery.episodes["end"] == _END_OF_DAY).sum())

@@ -15,6 +15,8 @@ _ANSWERS = 1.4  # log odds of a leader answering the questionnaire: about eight 
 _BUSY = -0.10  # change of the log odds for a standard deviation more burden: the busiest answer least
 _BOTH_DAYS, _ONE_DAY = 0.85, 0.04  # of those asked who answered the questionnaire
 _LATE_SHARE = 0.025
+_OPENS_AFTER_DAYS = 30
+_EARLIEST, _LATEST = 7 * 3600, 23 * 3600  # seconds of the day between which people fill in forms
 _DROPS_OUT = 0.22  # overloaded young officials: share lost with each quarter in the panel
 
 
@@ -41,19 +43,24 @@ def field_response(
     does_diary = answers & panel["has_diary_task"].to_numpy()
     both, one = luck < _BOTH_DAYS, (luck >= _BOTH_DAYS) & (luck < _BOTH_DAYS + _ONE_DAY)
     which = rng.random(size) < 0.5
-    opens = dt.datetime.combine(quarter.first_day, dt.time(8)) + dt.timedelta(days=30)
-    seconds_open = int((quarter.last_day - quarter.first_day).days - 30) * 86_400
+    opens = quarter.first_day + dt.timedelta(days=_OPENS_AFTER_DAYS)
+    days = rng.integers(0, (quarter.last_day - opens).days + 1, size)
     return pd.DataFrame(
         {
             "answers": answers,
             "weekday": does_diary & (both | (one & which)),
             "weekend": does_diary & (both | (one & ~which)),
             "is_late": rng.random(size) < _LATE_SHARE,
-            "submitted_at": pd.Timestamp(opens) + pd.to_timedelta(rng.integers(0, seconds_open, size), unit="s"),
+            "submitted_at": pd.Timestamp(opens) + pd.to_timedelta(days, unit="D") + in_the_daytime(size, rng),
             "duration_s": (240 + rng.gamma(4.0, 110.0, size)).astype(int),
         },
         index=panel.index,
     )
+
+
+def in_the_daytime(size: int, rng: np.random.Generator) -> pd.TimedeltaIndex:
+    """Times of day at which forms are handed in."""
+    return pd.to_timedelta(rng.integers(_EARLIEST, _LATEST, size), unit="s")
 
 
 def main_delivery(quarter: Quarter, rng: np.random.Generator) -> dt.date:

@@ -55,6 +55,7 @@ WORK_CODES = BURDEN_CODES + OTHER_CODES
 PERSONAL_CODE = "P0"
 GROUP_OF = {**_BURDEN["group"].to_dict(), **_OTHER["group"].to_dict()}
 TRAINING_FOR_SHOW = 0.35  # share of training hours
+_SHARE_OF_TRAINING = {"training": 1 - TRAINING_FOR_SHOW, "for_show": TRAINING_FOR_SHOW}
 
 _MEAN_WORK = {"county": 51.0, "township": 53.5, "village": 49.5}
 _LEADER_WORK = 7.0
@@ -83,7 +84,7 @@ class TrueWeeks:
     avoidable : numpy.ndarray
         Official × code of ``BURDEN_CODES``: the avoidable part of ``hours``.
     untreated : numpy.ndarray
-        Official × code of ``BURDEN_CODES``: the hours had there been no reform.
+        As ``hours``, had there been no reform.
     parallel : numpy.ndarray
         Hours on chats and apps while doing something else.
     acceptable : numpy.ndarray
@@ -102,8 +103,8 @@ class TrueWeeks:
 
     @property
     def gross(self) -> np.ndarray:
-        """Hours lost."""
-        return self.hours[:, : len(BURDEN_CODES)].sum(axis=1)
+        """Hours lost: burden, and training for show."""
+        return hours_lost(self.hours)
 
     @property
     def work(self) -> np.ndarray:
@@ -112,7 +113,19 @@ class TrueWeeks:
 
     def group(self, name: str) -> np.ndarray:
         """Hours of an activity group."""
-        return self.hours[:, [GROUP_OF[code] == name for code in WORK_CODES]].sum(axis=1)
+        return group_hours(self.hours, name)
+
+
+def group_hours(hours: np.ndarray, group: str) -> np.ndarray:
+    """Hours of an activity group; training for show is a group of its own, as it is to the reader of diaries."""
+    if group in _SHARE_OF_TRAINING:
+        return _SHARE_OF_TRAINING[group] * hours[:, WORK_CODES.index("T1")]
+    return hours[:, [GROUP_OF[code] == group for code in WORK_CODES]].sum(axis=1)
+
+
+def hours_lost(hours: np.ndarray) -> np.ndarray:
+    """Gross hours lost."""
+    return hours[:, : len(BURDEN_CODES)].sum(axis=1) + group_hours(hours, "for_show")
 
 
 @dataclass(frozen=True)
@@ -187,20 +200,19 @@ def live_quarter(
     drift = centred_lognormal(rng, 0.01, len(BURDEN_CODES))
     burden = habits.burden * season[BURDEN_CODES].to_numpy() * drift * _chance(_BURDEN, rng, size)
     work = (habits.work + rng.normal(0, 2.0, size)).clip(_SHORTEST_WEEK, _LONGEST_WEEK)
-    fits = np.minimum(1, _MOST_BURDEN * work / burden.sum(axis=1))
-    untreated = burden * fits[:, None]
+    burden *= np.minimum(1, _MOST_BURDEN * work / burden.sum(axis=1))[:, None]
     in_force = _exposure(frame, quarter, scenario, reforms, seed)
-    treated, avoidable = _reformed(untreated, in_force, scenario)
-    freed = untreated.sum(axis=1) - treated.sum(axis=1)
-    rest = work - untreated.sum(axis=1) + _GIVEN_BACK * freed
+    reformed, avoidable = _reformed(burden, in_force, scenario)
     shares = habits.other * season[OTHER_CODES].to_numpy() * _chance(_OTHER, rng, size)
     shares[:, OTHER_CODES.index("C1")] += 0.5  # someone with nothing else to do does core work
-    other = rest[:, None] * shares / shares.sum(axis=1, keepdims=True)
+    shares /= shares.sum(axis=1, keepdims=True)
+    rest = work - burden.sum(axis=1)
+    freed = burden.sum(axis=1) - reformed.sum(axis=1)
     return TrueWeeks(
         quarter,
-        hours=np.hstack([treated, other]),
+        hours=np.hstack([reformed, (rest + _GIVEN_BACK * freed)[:, None] * shares]),
+        untreated=np.hstack([burden, rest[:, None] * shares]),
         avoidable=avoidable,
-        untreated=untreated,
         parallel=habits.parallel * centred_lognormal(rng, 0.2, size),
         acceptable=habits.acceptable,
         exposure=in_force,
@@ -229,23 +241,20 @@ def _exposure(
     counties = [str(code) for code in region.cat.categories]
     # Places carry out the same reform with more or less zeal.
     zeal = centred_lognormal(stream(seed, "zeal"), 0.2, (len(counties), 1))
-    in_force = exposure(reforms, scenario, quarter, counties=counties, groups=GROUPS) * zeal
-    return in_force[region.cat.codes.to_numpy()] * _touched(frame, scenario)[:, None]
+    in_force = zeal * exposure(reforms, scenario, quarter, counties=counties, groups=GROUPS)
+    touched = frame["role"].eq("leader").to_numpy() if scenario.leaders_only else np.ones(len(frame))
+    return in_force[region.cat.codes.to_numpy()] * touched[:, None]
 
 
-def _touched(frame: pd.DataFrame, scenario: Scenario) -> np.ndarray:
-    return frame["role"].eq("leader").to_numpy() if scenario.leaders_only else np.ones(len(frame))
-
-
-def _reformed(untreated: np.ndarray, in_force: np.ndarray, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
+def _reformed(burden: np.ndarray, in_force: np.ndarray, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
     """Burden hours after the reforms, and the avoidable part of them."""
     effect = np.array([scenario.hours_effect.get(group, 0.0) for group in GROUPS])
     groups = [GROUPS.index(group) for group in _BURDEN["group"]]
-    cut = -untreated * (in_force * effect)[:, groups]
+    cut = -burden * (in_force * effect)[:, groups]
     total = cut.sum(axis=1, keepdims=True)
-    new = np.zeros_like(untreated)
+    new = np.zeros_like(burden)
     new[:, [BURDEN_CODES.index("G1"), BURDEN_CODES.index("G2")]] += scenario.moved_online * total * [0.6, 0.4]
     new[:, [BURDEN_CODES.index("I1"), BURDEN_CODES.index("D2")]] += scenario.coping * total * [0.6, 0.4]
-    kept = untreated - cut
-    avoidable = (untreated * _BURDEN["avoidable"].to_numpy() - _AVOIDABLE_IN_CUT * cut).clip(min=0.05 * kept)
+    kept = burden - cut
+    avoidable = (burden * _BURDEN["avoidable"].to_numpy() - _AVOIDABLE_IN_CUT * cut).clip(min=0.05 * kept)
     return kept + new, np.minimum(avoidable, kept) + _AVOIDABLE_IN_NEW * new

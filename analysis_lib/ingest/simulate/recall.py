@@ -97,7 +97,7 @@ def _heap(hours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _counts(weeks: TrueWeeks, officials: np.ndarray, scenario: Scenario, rng: np.random.Generator) -> pd.DataFrame:
     """Counts follow the hours there would have been, and the caps that reforms set on counts."""
-    untreated = dict(zip(WORK_CODES, weeks.untreated[officials].T, strict=False))
+    untreated = dict(zip(WORK_CODES, weeks.untreated[officials].T, strict=True))
     caps = {
         group: 1 + scenario.counts_effect.get(group, 0.0) * weeks.exposure[officials, GROUPS.index(group)]
         for group in GROUPS

@@ -11,22 +11,22 @@ import pandas as pd
 
 from analysis_lib.errors import UsageError
 from analysis_lib.ingest.simulate.hours import (
-    BURDEN_CODES,
-    GROUP_OF,
     GROUPS,
     HOURS_PER_WEEK,
-    TRAINING_FOR_SHOW,
     WORK_CODES,
     TrueWeeks,
+    group_hours,
+    hours_lost,
 )
 from analysis_lib.ingest.simulate.scenarios import Scenario
 from analysis_lib.study import NATION, Study
 
 VERSION = 1  # of the simulator: raise it when the same seed gives other drops
 EVERY_TIER = "all"
+_OTHERS = ["service", "core", "training"]
 _NOTE = (
     "Means over every official of the frame (a finite population, all simulated), in hours per official and week. "
-    "gross: activity groups meeting, document, form, inspection, digital. excess: mean of max(0, gross - acceptable) "
+    "gross: activity groups meeting, document, form, inspection, digital, and training for show. excess: mean of max(0, gross - acceptable) "
     "of true weeks; computed from two diary days it comes out higher, because days scatter around the week. "
     "without_reforms_*: the same officials and quarter had there been no reform."
 )
@@ -106,24 +106,19 @@ def true_population_means(frame: pd.DataFrame, weeks: TrueWeeks, study: Study) -
 
 
 def _measures(weeks: TrueWeeks) -> dict[str, np.ndarray]:
-    groups = list(dict.fromkeys(GROUP_OF.values()))
-    untreated = {
-        f"without_reforms_{group}": weeks.untreated[:, [GROUP_OF[code] == group for code in BURDEN_CODES]].sum(axis=1)
-        for group in GROUPS
-    }
     return {
         "gross": weeks.gross,
-        "avoidable": weeks.avoidable.sum(axis=1),
+        "avoidable": weeks.avoidable.sum(axis=1) + weeks.group("for_show"),
         "excess": np.maximum(0, weeks.gross - weeks.acceptable),
         "acceptable": weeks.acceptable,
         "work_time": weeks.work,
         "service": weeks.group("service"),
         "parallel_digital": weeks.parallel,
-        "training_for_show": TRAINING_FOR_SHOW * weeks.group("training"),
-        **{f"group_{group}": weeks.group(group) for group in groups},
+        **{f"group_{group}": weeks.group(group) for group in [*GROUPS, "for_show", *_OTHERS]},
         "group_personal": HOURS_PER_WEEK - weeks.work,
-        "without_reforms_gross": weeks.untreated.sum(axis=1),
-        **untreated,
+        "without_reforms_gross": hours_lost(weeks.untreated),
+        "without_reforms_work_time": weeks.untreated.sum(axis=1),
+        **{f"without_reforms_group_{group}": group_hours(weeks.untreated, group) for group in [*GROUPS, "service"]},
     }
 
 
