@@ -57,6 +57,7 @@ MEANT_AS: dict[str, ColumnType] = {
     "base_weight": "weight",
     "diary_base_weight": "weight",
     "has_diary_task": "yes_no",
+    "is_holiday": "yes_no",
     "is_repeat": "yes_no",
     "is_for_show": "yes_no",
     "medium": "category",

@@ -189,7 +189,7 @@ def _design(people: pd.DataFrame, study: Study) -> pd.DataFrame:
                 where="study.toml, [design]",
                 fix='name a column that the instrument reads, or "" when the design has none',
             )
-    weight = people[design.weight].astype(float)
+    weight = people[design.weight].astype(float) if design.weight else pd.Series(1.0, index=people.index)
     return pd.DataFrame(
         {
             **{column: people[column] for column in [*PERSON, "region"]},

@@ -51,7 +51,7 @@ def day_activities(
     study : Study
         Its diary rules, calendar and activity classification.
     respondents : pandas.DataFrame, optional
-        Where it has a column ``is_holiday`` (yes/no), a yes makes the respondent's diary day a holiday: for sources
+        Where it has a column ``is_holiday``, true makes the respondent's diary day a holiday: for sources
         of one day per person that mark holidays so, instead of a calendar.
 
     Returns
@@ -232,7 +232,7 @@ def _day_typing(study: Study, respondents: pd.DataFrame | None) -> Callable[[pl.
             return days.with_columns(day_type=_day_type(is_weekend))
         if respondents is None or "is_holiday" not in respondents.columns:
             return days.with_columns(day_type=_day_type(is_weekend | is_holiday))
-        marked = _lazy(respondents[["respondent_id", "quarter", "is_holiday"]]).filter(pl.col("is_holiday") == "yes")
+        marked = _lazy(respondents[["respondent_id", "quarter", "is_holiday"]]).filter("is_holiday")
         return (
             days.join(marked, on=["respondent_id", "quarter"], how="left")
             .with_columns(day_type=_day_type(is_weekend | is_holiday | pl.col("is_holiday").is_not_null()))
