@@ -91,7 +91,7 @@ def _weighting_classes(sample: pd.DataFrame, answered: np.ndarray, classes: list
     is_empty = _lacks(answered, label)
     for depth in range(len(columns) - 1, 1, -1):  # the quarter and the coarsest column are never merged across
         parent = _numbered(sample, columns[:depth])
-        label = np.where(~_lacks(is_empty, parent), label.max() + 1 + parent, label)
+        label = np.where(~_lacks(is_empty, parent), label.max(initial=-1) + 1 + parent, label)
         is_empty = _lacks(answered, label)
     if is_empty.any():
         first = sample.loc[is_empty, columns[: 2 if classes else 1]].iloc[0]
