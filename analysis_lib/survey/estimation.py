@@ -282,7 +282,7 @@ def _estimates(rows: pd.DataFrame, asked: _Asked, later: set[str] | None = None)
     frames = []
     for codes, region in _region_partitions(rows, asked):
         for column, values in asked.categories.items():
-            category = pd.Categorical(rows[column], values).codes if column else np.zeros(len(rows), dtype=np.int64)
+            category = _numbered(rows[column], values) if column else np.zeros(len(rows), dtype=np.int64)
             domain = np.where((region >= 0) & (category >= 0), region * len(values) + category, -1)
             n_domains = len(codes) * len(values)
             if later is not None:
@@ -312,7 +312,7 @@ def _region_partitions(rows: pd.DataFrame, asked: _Asked) -> Iterator[tuple[list
         if not level:
             yield codes, np.zeros(len(rows), dtype=np.int64)
         elif level in rows.columns:
-            yield codes, pd.Categorical(rows[level], codes).codes.astype(np.int64)
+            yield codes, _numbered(rows[level], codes)
         else:  # nobody in these quarters is placed at this level
             yield codes, np.full(len(rows), -1)
 
@@ -322,11 +322,11 @@ def _in_order(frames: list[pd.DataFrame], asked: _Asked, periods: list[str]) -> 
     frame = pd.concat(frames, ignore_index=True)
     order = pd.DataFrame(
         {
-            "measure": pd.Categorical(frame["measure"], list(asked.measures)).codes,
-            "region": pd.Categorical(frame["region"], asked.regions).codes,
-            "by": pd.Categorical(frame["by"], list(asked.categories)).codes,
+            "measure": _numbered(frame["measure"], list(asked.measures)),
+            "region": _numbered(frame["region"], asked.regions),
+            "by": _numbered(frame["by"], list(asked.categories)),
             "category": frame["category"],
-            "period": pd.Categorical(frame["period"], periods).codes,
+            "period": _numbered(frame["period"], periods),
         }
     )
     columns = list(CONTRACTS["estimates"].schema.columns)
@@ -376,3 +376,8 @@ def _refuse_unknown(column: str, frame: pd.DataFrame, where: str) -> None:
             where=where,
             fix=did_you_mean(column, [str(name) for name in frame.columns]),
         )
+
+
+def _numbered(column: pd.Series, words: list[str]) -> np.ndarray:
+    """Place of each value among the words; −1 for a value that is not among them."""
+    return pd.Index(words).get_indexer(pd.Index(column))
