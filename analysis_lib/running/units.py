@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint
 from analysis_lib.monitoring.ledger import Ending, EndingKind, Ledger
-from analysis_lib.parameters import RunParameters
+from analysis_lib.parameters import RunParameters, parse_day
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.suite import REPOSITORY, Suite, check_parameters, read_cells
 from analysis_lib.study import NATION, Study
@@ -143,7 +143,7 @@ def plan(
     planned = []
     for unit in units:
         path = suite.path(unit.notebook)
-        run = RunParameters.parse(study=str(study.root), **unit.parameters)
+        run = RunParameters(study, unit.quarter, unit.region, parse_day(unit.as_of))
         check_parameters(path, {"study": "", "results_dir": "", **unit.parameters})
         components = {
             "notebook": fingerprint(json.dumps(read_cells(path))),

@@ -1,0 +1,472 @@
+"""The command line: parse, call, print, and leave with the right exit code.
+
+Results go to standard output, everything else to standard error. Libraries that are slow to import are imported by
+the command that needs them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from analysis_lib.errors import EnvironmentProblem, InputRejected, JianfuError, UnitFailed, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from analysis_lib.quarters import Quarter
+    from analysis_lib.running.runs import RunResult
+    from analysis_lib.running.units import Planned
+    from analysis_lib.study import Study
+
+TRACEBACK = "--traceback"
+
+app = typer.Typer(
+    name="jianfu",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config = typer.Typer(no_args_is_help=True, help="Look at the configuration of a study.")
+app.add_typer(config, name="config")
+say = partial(typer.echo, err=True)
+
+StudyOption = Annotated[str, typer.Option("--study", envvar="JIANFU_STUDY", help="Folder of the study.")]
+QuarterOption = Annotated[str, typer.Option("--quarter", help="A quarter, such as 2026Q3.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every quarter with data.")]
+DueOption = Annotated[bool, typer.Option("--due", help="Quarters whose assessment is missing, failed or stale.")]
+AsOfOption = Annotated[str, typer.Option("--as-of", help="As known on this day; nothing received later is read.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="Units at a time; 0: one per core.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line; a deliberate error is two lines and an exit code, never a traceback unless asked for."""
+    shows_traceback = TRACEBACK in sys.argv
+    arguments = [each for each in sys.argv[1:] if each != TRACEBACK]
+    try:
+        app(args=arguments)
+    except JianfuError as error:
+        if shows_traceback:
+            raise
+        say(f"error: {error}")
+        raise SystemExit(error.exit_code) from error
+    except BaseException as stopped:
+        # Interrupted lives in a module that plain commands do without, so it is known by what it carries.
+        if not hasattr(stopped, "signum"):
+            raise
+        say("stopped; the same command resumes what is left")
+        raise SystemExit(stopped.exit_code) from stopped  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@app.callback()
+def _jianfu(
+    traceback: Annotated[bool, typer.Option(TRACEBACK, help="Show where an error came from (anywhere).")] = False,
+) -> None:
+    """Hours that grassroots officials lose to meetings and documents, assessed quarter after quarter.
+
+    Examples:
+
+    jianfu assess                                  demonstration: simulate, run, build, print the headline
+
+    jianfu receive answers.xlsx --quarter 2026Q3 --instrument my-v1 --source "survey team" --study my-study
+
+    jianfu run --due && jianfu build               what a timer calls each week
+
+    jianfu status --fail-if-late 14d               the dead man's switch
+    """
+    del traceback  # main() took it out of the arguments, wherever it stood
+
+
+# -- a study and its data -----------------------------------------------------------------------------
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    simulated: Annotated[bool, typer.Option("--simulated", help="Another demonstration study.")] = False,
+) -> None:
+    """Make a study folder: a commented study.toml and the reference files to edit.
+
+    Example: jianfu init my-study
+    """
+    from analysis_lib.running.scaffold import init_study
+
+    init_study(folder, simulated=simulated)
+    say(f"edit {folder / 'study.toml'} and {folder / 'reference'}, then: jianfu check --study {folder}")
+    typer.echo(str(folder))
+
+
+@app.command()
+def simulate(
+    study: StudyOption = "data",
+    scenario: Annotated[str, typer.Option(help="The world to play: a letter from a to j.")] = "b",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 20231,
+) -> None:
+    """Write the raw drops of a simulated study, and the truth beside them.
+
+    Example: jianfu init /tmp/world --simulated && jianfu simulate --study /tmp/world --scenario d
+    """
+    from analysis_lib.running.runs import study_lock
+
+    opened = _open(study)
+    with study_lock(opened):
+        _simulate(opened, scenario, seed)
+    typer.echo(str(opened.raw))
+
+
+@app.command()
+def receive(
+    files: Annotated[list[str], typer.Argument(help="Files of one delivery, each as FILE or ROLE:FILE.")],
+    quarter: QuarterOption,
+    instrument: Annotated[str, typer.Option(help="Version of the questionnaire or diary: reference/instruments/.")],
+    source: Annotated[str, typer.Option(help="Who sent it.")],
+    role: Annotated[list[str] | None, typer.Option(help="Role of a file, as ROLE=FILE; may be repeated.")] = None,
+    slug: Annotated[str, typer.Option(help="Name of the drop's folder; from the instrument by default.")] = "",
+    received: Annotated[str, typer.Option(help="Day of receipt; today by default.")] = "",
+    supersedes: Annotated[list[str] | None, typer.Option(help="Id of a drop that this one replaces.")] = None,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Register a delivery of raw files; they are copied, hashed and never edited.
+
+    Example: jianfu receive answers.csv diary:diaries.csv --quarter 2026Q3 --instrument my-v1 --source "survey team"
+    """
+    from analysis_lib.ingest.instruments import read_instrument
+    from analysis_lib.parameters import parse_day
+    from analysis_lib.running.runs import study_lock
+    from analysis_lib.tables.store import Store
+
+    opened = _open(study)
+    roles = list(read_instrument(opened, instrument).files)
+    by_role = _files_by_role([*files, *(each.replace("=", ":", 1) for each in role or [])], roles)
+    with study_lock(opened):
+        drop, is_new = Store(opened).receive(
+            by_role,
+            quarter=_quarter(opened, quarter),
+            instrument=instrument,
+            source=source,
+            slug=slug or instrument.lower(),
+            received=parse_day(received) or dt.date.today(),
+            supersedes=tuple(supersedes or ()),
+        )
+    say("received" if is_new else "already received")
+    _show({"drop": drop.id, "is_new": is_new, "sha256": drop.sha256}, as_json, drop.id)
+
+
+@app.command()
+def check(quarter: QuarterOption = "", study: StudyOption = "data", as_json: JsonOption = False) -> None:
+    """Read everything without running: configuration, reference files, and each drop for its problems.
+
+    Example: jianfu check --quarter 2026Q3
+    """
+    from analysis_lib.ingest.instruments import read_instrument
+    from analysis_lib.ingest.tidy import check_quarter
+    from analysis_lib.tables.store import Store
+    from analysis_lib.time_use.activities import read_classification
+
+    opened = _open(study)
+    instruments = sorted(path.stem for path in (opened.reference / "instruments").glob("*.toml"))
+    for version in instruments:
+        read_instrument(opened, version)
+    read_classification(opened)
+    say(f"{len(opened.measures)} measures, {len(opened.regions)} regions, {len(instruments)} instruments: read")
+    store = Store(opened)
+    quarters = [_quarter(opened, quarter)] if quarter else store.quarters_with_data()
+    rows: list[dict[str, Any]] = []
+    for each in quarters:
+        found = check_quarter(store, each)
+        rows += [{"quarter": str(each), **row} for row in found.to_dict("records")]
+        say(f"{each}: {len(store.drops(each))} drops read, {len(found)} kinds of problems")
+    _show(rows, as_json, _table(rows))
+
+
+@config.command("show")
+def config_show(study: StudyOption = "data", as_json: JsonOption = False) -> None:
+    """Print every key of study.toml with its value, its meaning, and whether it is the default."""
+    from analysis_lib.running.scaffold import render_config
+
+    settings = _open(study).config
+    _show(settings.model_dump(mode="json"), as_json, render_config(settings))
+
+
+# -- running ------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    quarter: QuarterOption = "",
+    due: DueOption = False,
+    every: AllOption = False,
+    as_of: AsOfOption = "",
+    workers: WorkersOption = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why.")] = False,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Run the notebooks of quarters: units that are missing, failed or stale, and those only.
+
+    Examples: jianfu run --quarter 2026Q3 · jianfu run --due · jianfu run --all --workers 4
+    """
+    from analysis_lib.running.runs import study_lock
+
+    if [bool(quarter), due, every].count(True) != 1:
+        raise UsageError("name what to run", where="run", fix="give one of --quarter Q, --due, --all")
+    opened = _open(study)
+    if dry_run:
+        _show_plan(_planned(opened, quarter, as_of), as_json)
+        return
+    with study_lock(opened):
+        result = _run(opened, _quarters(opened, quarter, as_of), as_of, workers)
+    rows = [asdict(each) for each in result.endings]
+    text = "\n".join(f"{each.unit_id}\t{each.kind}" for each in result.endings)
+    _show({"run_id": result.run_id, "up_to_date": result.up_to_date, "endings": rows}, as_json, text or "up to date")
+    _fail_if_units_failed(result)
+
+
+@app.command()
+def plan(
+    quarter: QuarterOption = "", as_of: AsOfOption = "", study: StudyOption = "data", as_json: JsonOption = False
+) -> None:
+    """Say for each unit whether it would run, and why.
+
+    Example: jianfu plan --quarter 2026Q3
+    """
+    _show_plan(_planned(_open(study), quarter, as_of), as_json)
+
+
+@app.command()
+def status(
+    fail_if_late: Annotated[str, typer.Option(help="Exit 8 when an assessment is overdue by more, such as 14d.")] = "",
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Say where each quarter stands: data, units to run, due day, release.
+
+    Example: jianfu status --fail-if-late 14d
+    """
+    from analysis_lib.monitoring.ledger import Ledger
+    from analysis_lib.running import due
+
+    opened = _open(study)
+    allowed = due.parse_days(fail_if_late) if fail_if_late else None
+    ledger = Ledger(opened.ledger)
+    statuses = due.status(opened, ledger, _planned(opened, "", ""), dt.date.today())
+    rows = [{**asdict(each), "quarter": str(each.quarter), "due": each.due.isoformat()} for each in statuses]
+    last = ledger.last_run()
+    if last:
+        end = "never ended: it was killed" if last.exit_code is None else f"exit {last.exit_code} at {last.ended}"
+        say(f"last run {last.run_id} ({last.command}): {end}")
+    good = [row["quarter"] for row in rows if row["release"] and not row["to_run"]]
+    say(f"last good quarter: {good[-1] if good else 'none'}")
+    _show({"quarters": rows, "last_run": asdict(last) if last else None}, as_json, _table(rows))
+    if allowed is not None:
+        due.check_lateness(statuses, allowed)
+
+
+# -- publishing ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def build(quarter: QuarterOption = "", study: StudyOption = "data", as_json: JsonOption = False) -> None:
+    """Build pages and downloads of a quarter (the latest by default) and the site; needs a complete run.
+
+    Example: jianfu build --quarter 2026Q3
+    """
+    from analysis_lib.running.runs import study_lock
+
+    opened = _open(study)
+    with study_lock(opened):
+        index = _build(opened, _quarter(opened, quarter) if quarter else _latest(opened))
+    _show({"index": str(index)}, as_json, str(index))
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    study: StudyOption = "data",
+) -> None:
+    """Show the built site in a browser on this machine, to nobody else. Stop it with Ctrl-C."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    site = _open(study).reports / "site"
+    if not site.is_dir():
+        raise UsageError("no site was built yet", where="serve", fix="jianfu build")
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=str(site)))
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"port {port}: {error.strerror}", where="serve", fix="choose another --port"
+        ) from error
+    with server:
+        typer.echo(f"http://127.0.0.1:{server.server_port}/")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("stopped")
+
+
+@app.command()
+def assess(
+    study: StudyOption = "data",
+    lang: Annotated[Literal["zh", "en", ""], typer.Option(help="Language of the headline; from LANG by default.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Do it all: simulate the demonstration study if it has no data, run the latest quarter, build, say what was found.
+
+    Example: jianfu assess --lang zh
+    """
+    from analysis_lib import pipeline
+    from analysis_lib.running.runs import study_lock
+    from analysis_lib.tables.store import Store
+
+    opened = _open(study)
+    with study_lock(opened):
+        if opened.config.study.is_simulated and not Store(opened).quarters_with_data():
+            say("simulating the demonstration study")
+            _simulate(opened, "b", 20231)
+        quarter = _latest(opened)
+        result = _run(opened, [quarter], "", 0)
+        _fail_if_units_failed(result)
+        index = _build(opened, quarter)
+    language = lang or ("zh" if os.environ.get("LANG", "").startswith("zh") else "en")
+    headline = pipeline.headline(opened, quarter, language)
+    _show({"quarter": str(quarter), "headline": headline, "index": str(index)}, as_json, f"{headline}\n{index}")
+
+
+@app.command()
+def doctor(study: StudyOption = "data", as_json: JsonOption = False) -> None:
+    """Look at what a run needs: versions as in the lock file, fonts, disk, an unbroken ledger."""
+    from analysis_lib.running.doctor import examine
+
+    findings = examine(_open(study))
+    rows = [asdict(each) for each in findings]
+    _show(
+        rows, as_json, "\n".join(f"{'ok ' if each.is_well else 'BAD'} {each.what}: {each.detail}" for each in findings)
+    )
+    bad = [each.what for each in findings if not each.is_well]
+    if bad:
+        raise EnvironmentProblem(
+            f"not well: {', '.join(bad)}", where="doctor", fix="make setup installs what is locked"
+        )
+
+
+# -- helpers ------------------------------------------------------------------------------------------
+
+
+def _open(name: str) -> Study:
+    from analysis_lib.parameters import find_study
+    from analysis_lib.study import Study
+
+    return Study.open(find_study(name))
+
+
+def _quarter(study: Study, text: str) -> Quarter:
+    from analysis_lib.parameters import RunParameters
+
+    return RunParameters.parse(study=str(study.root), quarter=text).quarter
+
+
+def _latest(study: Study) -> Quarter:
+    from analysis_lib import pipeline
+    from analysis_lib.tables.store import Store
+
+    return pipeline.latest_quarter(Store(study))
+
+
+def _quarters(study: Study, quarter: str, as_of: str) -> list[Quarter]:
+    """The quarter asked for, or all with data, as known on a day; units that are up to date do not run anyway."""
+    from analysis_lib.parameters import parse_day
+    from analysis_lib.tables.store import Store
+
+    with_data = Store(study, parse_day(as_of)).quarters_with_data()
+    if not quarter:
+        return with_data
+    asked = _quarter(study, quarter)
+    if asked not in with_data:
+        raise InputRejected(
+            f"no raw drop of {asked} is known",
+            where="raw",
+            fix=f"jianfu receive FILES --quarter {asked}, or choose another",
+        )
+    return [asked]
+
+
+def _planned(study: Study, quarter: str, as_of: str) -> list[Planned]:
+    from analysis_lib.running.runs import plan_quarters
+
+    return plan_quarters(study, _quarters(study, quarter, as_of), as_of)
+
+
+def _show_plan(planned: list[Planned], as_json: bool) -> None:
+    rows = [{"unit": each.unit.id, "reason": each.reason or "up to date", "key": each.key} for each in planned]
+    say(f"{sum(bool(each.reason) for each in planned)} of {len(planned)} units would run")
+    _show(rows, as_json, "\n".join(f"{row['unit']}\t{row['reason']}" for row in rows))
+
+
+def _run(study: Study, quarters: list[Quarter], as_of: str, workers: int) -> RunResult:
+    from analysis_lib.running.runs import run_quarters
+
+    command = "jianfu " + " ".join(sys.argv[1:])
+    result = run_quarters(study, quarters, as_of=as_of, workers=workers, command=command, progress=say)
+    ran = f"run {result.run_id}: {len(result.endings)} units ran, {result.up_to_date} up to date"
+    say(f"{ran} ({result.seconds:.1f} s)" if result.run_id else f"up to date ({result.seconds:.1f} s)")
+    return result
+
+
+def _fail_if_units_failed(result: RunResult) -> None:
+    if result.failed:
+        listed = "\n".join(f"  {each.unit_id}: {each.kind}: {each.message}" for each in result.failed)
+        raise UnitFailed(
+            f"{len(result.failed)} of {len(result.endings)} units failed\n{listed}",
+            where=f"run {result.run_id}",
+            fix="see failed/executed.ipynb in the unit's results; the same command runs again what failed",
+        )
+
+
+def _simulate(study: Study, scenario: str, seed: int) -> None:
+    from analysis_lib.ingest.simulate import simulate_study
+
+    simulate_study(study, scenario=scenario, seed=seed)
+
+
+def _build(study: Study, quarter: Quarter) -> Path:
+    from analysis_lib.running.builds import build_quarter
+
+    built = build_quarter(study, quarter)
+    say(f"release {built.release} of {quarter} {'built' if built.is_new else 'is up to date'}")
+    return built.index
+
+
+def _files_by_role(given: list[str], roles: list[str]) -> dict[str, Path]:
+    """Read ``FILE`` and ``ROLE:FILE``; a bare file takes the only role, or the one that has its name."""
+    by_role: dict[str, Path] = {}
+    for text in given:
+        role, colon, name = text.partition(":")
+        path = Path(name if colon else text)
+        if not colon:
+            role = roles[0] if len(roles) == 1 else path.stem
+        if role not in roles:
+            raise UsageError(f"no role {role!r} for {path.name}", where="files", fix=did_you_mean(role, roles))
+        if role in by_role:
+            raise UsageError(f"two files for the role {role!r}", where="files", fix="give one file per role")
+        by_role[role] = path
+    return by_role
+
+
+def _show(data: object, as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=1, default=str) if as_json else text.rstrip("\n"))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows as tab-separated text with a header, for eyes and for ``cut`` alike."""
+    if not rows:
+        return ""
+    return "\n".join(["\t".join(rows[0]), *("\t".join(str(value) for value in row.values()) for row in rows)])

@@ -1,0 +1,101 @@
+"""Make a new study folder, and print a configuration with what each key means."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from analysis_lib.errors import UsageError
+from analysis_lib.quarters import Quarter
+from analysis_lib.running.suite import REPOSITORY
+from analysis_lib.study import Study, StudyConfig
+
+DEMONSTRATION = REPOSITORY / "data"
+_REGIONS = "code,parent,level,name_zh,name_en\n"
+_REFORMS = """# One table per reform; see data/reference/reforms.toml of the demonstration for an example.
+"""
+
+
+def init_study(folder: Path, *, simulated: bool = False) -> Study:
+    """Scaffold a study folder: a commented ``study.toml`` and the reference files to edit.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A folder that is not there yet, or is empty.
+    simulated : bool
+        Make another demonstration study, ready for ``jianfu simulate``.
+
+    Raises
+    ------
+    UsageError
+        When the folder holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("something is there already", where=folder.name, fix="name a new or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(DEMONSTRATION / "reference", folder / "reference")
+    if simulated:
+        shutil.copyfile(DEMONSTRATION / "study.toml", folder / "study.toml")
+    else:
+        (folder / "study.toml").write_text(_new_study_toml(), encoding="utf-8")
+        # Invented places, people and reforms stay with the demonstration.
+        (folder / "reference" / "regions.csv").write_text(_REGIONS, encoding="utf-8")
+        (folder / "reference" / "reforms.toml").write_text(_REFORMS, encoding="utf-8")
+        (folder / "reference" / "population.csv").unlink(missing_ok=True)
+    (folder / "raw").mkdir()
+    return Study.open(folder)
+
+
+def _new_study_toml() -> str:
+    quarter = Quarter.of(dt.date.today())
+    given: dict[str, dict[str, Any]] = {
+        "study": {"id": "my-study", "title_zh": "（研究标题）", "title_en": "(title of the study)"},
+        "calendar": {"first": str(quarter), "last": str(quarter.shift(3))},
+    }
+    lines = ["# Every key of a study with its default. Take the # away to set another value.", ""]
+    for name, section in StudyConfig.model_fields.items():
+        lines.append(f"[{name}]")
+        for key, field in _model(section).model_fields.items():
+            value = given.get(name, {}).get(key)
+            entry = f"{key} = {_toml(value)}" if value is not None else f"# {key} = {_toml(_default(field))}"
+            lines.append(f"{entry}  # {field.description}" if field.description else entry)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def render_config(config: StudyConfig) -> str:
+    """The whole configuration as TOML: each value in force, whether it is the default, and what it means."""
+    lines = []
+    for name, section in StudyConfig.model_fields.items():
+        lines.append(f"[{name}]")
+        values = getattr(config, name)
+        for key, field in _model(section).model_fields.items():
+            remarks = [field.description] if field.description else []
+            if not field.is_required() and getattr(values, key) == _default(field):
+                remarks.append("(default)")
+            comment = f"  # {' '.join(remarks)}" if remarks else ""
+            lines.append(f"{key} = {_toml(getattr(values, key))}{comment}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _model(section: FieldInfo) -> type[BaseModel]:
+    assert isinstance(section.annotation, type)
+    assert issubclass(section.annotation, BaseModel)
+    return section.annotation
+
+
+def _default(field: FieldInfo) -> Any:
+    return field.get_default(call_default_factory=True, validated_data={})
+
+
+def _toml(value: Any) -> str:
+    """A TOML value; its scalars and lists are written like JSON's."""
+    return json.dumps(value, ensure_ascii=False)
