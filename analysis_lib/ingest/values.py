@@ -204,10 +204,14 @@ def _in_range(reading: Reading, column: Column) -> Reading:
         rule = "I50" if column.type in ("hours", "seconds") else "I27"
         return _rejected(rule, "negative where nothing can be; no missing code of this instrument")
     if (low is not None and value < low) or (high is not None and value > high):
-        return _rejected("range", f"outside {low if low is not None else ''}…{high if high is not None else ''}")
+        return _rejected("range", f"outside {_shown(low)}…{_shown(high)}")
     if column.type in _WHOLE and value != int(value):
         return _rejected("whole", "not a whole number")
     return reading
+
+
+def _shown(limit: float | None) -> str:
+    return "" if limit is None else f"{limit:g}"
 
 
 # -- clock times, dates --------------------------------------------------------------------------------

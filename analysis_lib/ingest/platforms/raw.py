@@ -12,7 +12,8 @@ import pyarrow as pa
 from analysis_lib.errors import InputRejected, did_you_mean
 from analysis_lib.ingest.checks import ROW, SOURCE, Problems
 from analysis_lib.ingest.instruments import BLOCK, Column, FileSpec, Grain, Instrument
-from analysis_lib.ingest.platforms.files import TextTable, read_table, texts
+from analysis_lib.ingest.platforms.files import read_table
+from analysis_lib.ingest.platforms.texts import TextTable, texts
 from analysis_lib.tables.store import Drop
 
 _SUBMISSIONS_PER_SOURCE = 2**32  # leaves every submission of a quarter a number of its own

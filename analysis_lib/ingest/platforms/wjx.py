@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from analysis_lib.ingest.checks import Problems
 from analysis_lib.ingest.instruments import BLOCK, FileSpec, Instrument
-from analysis_lib.ingest.platforms.files import TextTable, texts
 from analysis_lib.ingest.platforms.raw import RawTable, numbered, raw_table, read_files
+from analysis_lib.ingest.platforms.texts import TextTable, texts
 from analysis_lib.tables.store import Drop
 
 
