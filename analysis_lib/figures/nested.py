@@ -53,7 +53,7 @@ def draw_nested(frame: pd.DataFrame) -> Figure:
         middle, colour = place + 0.68, style.SERIES[place % len(style.SERIES)]
         axes.barh(middle, whole, height=height, color=style.GHOST, linewidth=0)
         axes.barh(middle, row["value"], height=height, color=colour, linewidth=0)
-        axes.hlines(middle, row["ci_low"], row["ci_high"], color=style.INK, linewidth=1.4)
+        style.draw_interval(axes, middle, row["ci_low"], row["ci_high"])
         axes.annotate(row["label"], (0, middle), (0, BAR_PX / 2 + 5), textcoords="offset points", va="bottom",
                       fontsize=style.TEXT_PX)  # fmt: skip
         axes.annotate(row["text"], (1, middle), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",

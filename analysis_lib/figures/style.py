@@ -20,7 +20,7 @@ FONTS = Path(__file__).resolve().parent / "fonts"
 FAMILY = "Jianfu Sans SC"
 
 PANEL_WIDTH = 288  # CSS px: what a phone of 320 px leaves between its margins
-TEXT_PX = 12
+TEXT_PX, TITLE_PX = 12, 13.5
 SMALL_PX = 11.5  # never below 11 CSS px at 320
 ROW_PX, WRAPPED_PX = 25, 9  # a row of a horizontal chart, and what a second line adds
 GAP_PX = 8
@@ -60,10 +60,6 @@ def chart_settings() -> dict[str, object]:
         "axes.unicode_minus": True,
         "axes.edgecolor": RULE,
         "axes.linewidth": 1,
-        "axes.titlelocation": "left",
-        "axes.titlesize": TEXT_PX,
-        "axes.titleweight": "bold",
-        "axes.titlecolor": INK,
         "text.color": INK,
         "axes.labelcolor": MUTED,
         "axes.labelsize": SMALL_PX,
@@ -106,6 +102,12 @@ def new_panels(count: int, *, height: float, left: float, right: float, top: flo
         )
         for place in range(count)
     ]
+
+
+def draw_interval(axes: Axes, place: float, low: float, high: float) -> None:
+    """A horizontal interval that is seen on a bar as well as beside it."""
+    axes.hlines(place, low, high, color="white", linewidth=3.2)
+    axes.hlines(place, low, high, color=INK, linewidth=1.4)
 
 
 def figure_of(axes: list[Axes]) -> Figure:
@@ -165,6 +167,9 @@ def finish_rows(axes: Axes, lines: list[str]) -> None:
 
 
 def title(axes: Axes, text: str, *, left: float, top: float) -> None:
-    """Bold title at the left edge of the panel, above a plot with these margins."""
+    """Title at the left edge of the panel, above a plot with these margins.
+
+    Set apart by size, not by weight: a bold Chinese title would put every character into the page a second time.
+    """
     axes.annotate(text, (0, 1), (-left, top - 2), xycoords="axes fraction", textcoords="offset points", va="top",
-                  fontweight="bold", fontsize=TEXT_PX)  # fmt: skip
+                  fontsize=TITLE_PX)  # fmt: skip

@@ -24,6 +24,13 @@ _PRESENTATION = {
     "stroke-linejoin", "stroke-miterlimit", "stroke-dasharray", "stroke-dashoffset",
 }  # fmt: skip
 _REFERENCE = re.compile(r"#([\w.-]+)")
+_DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+_GLYPH_ID = re.compile(r"^JianfuSansSC-(R|B)[a-z]+-([0-9a-f]+)$")
+_GLYPH = re.compile(r'<path id="(glyph-[RB][0-9a-f]+)"[^>]*/>')
+# matplotlib writes outlines in 6,400ths of the font size; 400ths are 0.03 px in a text of 12 px and half the bytes.
+_COARSER = 16
+_NUMBERS = {"M": 2, "L": 2, "Q": 4, "C": 6, "z": 0}  # that follow a path command
+_OUTLINE_SCALE = f"scale({_COARSER / 64})"
 
 
 def to_svg(figure: Figure, *, id_prefix: str, title: str, description: str) -> str:
@@ -53,6 +60,19 @@ def to_svg(figure: Figure, *, id_prefix: str, title: str, description: str) -> s
         element.text = text
         clean.insert(place, element)
     return ElementTree.tostring(clean, encoding="unicode")
+
+
+def share_glyphs(charts: list[str]) -> tuple[str, list[str]]:
+    """Move the outlines of characters out of the charts of a page into one hidden sheet, each once.
+
+    The charts refer to them by id; half of a Chinese page would otherwise be the same outlines over and over.
+    """
+    sheet: dict[str, str] = {}
+    for chart in charts:
+        for match in _GLYPH.finditer(chart):
+            sheet.setdefault(match[1], match[0])
+    hidden = f'<svg xmlns="{_SVG}" class="glyphs" aria-hidden="true"><defs>{"".join(sheet.values())}</defs></svg>'
+    return hidden, [_GLYPH.sub("", chart).replace("<defs></defs>", "") for chart in charts]
 
 
 class _FontProblem(logging.Handler):
@@ -85,32 +105,59 @@ def _drawn(figure: Figure) -> bytes:
 
 def _cleaned(element: ElementTree.Element, prefix: str) -> ElementTree.Element:
     """Copy of an element with allowed parts only; style attributes become presentation attributes."""
-    copy = ElementTree.Element(element.tag.rpartition("}")[2])
-    for name, value in _plain_attributes(element).items():
-        if name == "id":
-            copy.set("id", f"{prefix}-{value}")
-        elif name == "href" or value.startswith("url("):
-            copy.set(name, _REFERENCE.sub(rf"#{prefix}-\1", value))
-        else:
-            copy.set(name, value)
+    copy = ElementTree.Element(_tag(element), _plain_attributes(element, prefix))
     for child in element:
-        if isinstance(child.tag, str) and child.tag.rpartition("}")[2] in _ELEMENTS:
+        if isinstance(child.tag, str) and _tag(child) in _ELEMENTS:
             cleaned = _cleaned(child, prefix)
-            if len(cleaned) or cleaned.tag not in ("g", "defs"):
+            if cleaned.tag == "g" and not cleaned.attrib:
+                copy.extend(cleaned)  # a group that groups for the drawing program alone
+            elif len(cleaned) or cleaned.tag not in ("g", "defs"):
                 copy.append(cleaned)
     return copy
 
 
-def _plain_attributes(element: ElementTree.Element) -> dict[str, str]:
+def _plain_attributes(element: ElementTree.Element, prefix: str) -> dict[str, str]:
     attributes = {"href" if name == _HREF else name: value for name, value in element.attrib.items()}
-    is_target = element.tag.rpartition("}")[2] in ("path", "clipPath")
-    kept = {
-        name: value
-        for name, value in attributes.items()
-        if name in _ATTRIBUTES and (name != "id" or is_target)  # ids of groups are referred to by nothing
-    }
+    kept = {name: value for name, value in attributes.items() if name in _ATTRIBUTES}
     for part in attributes.get("style", "").split(";"):
         name, _, value = (text.strip() for text in part.partition(":"))
         if name in _PRESENTATION:
             kept[name] = value
-    return kept
+    if _tag(element) not in ("path", "clipPath"):
+        kept.pop("id", None)  # nothing refers to a group
+    if "id" in kept and _GLYPH_ID.match(kept["id"]):
+        kept["d"], kept["transform"] = _coarser(kept.get("d", "")), _OUTLINE_SCALE  # a space has no outline
+    elif "d" in kept:
+        kept["d"] = " ".join(_DECIMALS.sub(_hundredth, kept["d"]).split())
+    if "id" in kept:
+        kept["id"] = _renamed(kept["id"], prefix)
+    return {name: _REFERENCE.sub(lambda found: f"#{_renamed(found[1], prefix)}", value)
+            if name == "href" or value.startswith("url(") else value for name, value in kept.items()}  # fmt: skip
+
+
+def _hundredth(found: re.Match[str]) -> str:
+    return f"{float(found[0]):.2f}"
+
+
+def _renamed(name: str, prefix: str) -> str:
+    glyph = _GLYPH_ID.match(name)
+    return f"glyph-{glyph[1]}{glyph[2]}" if glyph else f"{prefix}-{name}"
+
+
+def _coarser(outline: str) -> str:
+    """The outline of a character on a coarser grid in relative steps; rounding does not add up along the way."""
+    words, shortened, place = outline.split(), [], 0
+    position = start = (0, 0)
+    for count, command in ((_NUMBERS[word], word) for word in words if word in _NUMBERS):
+        numbers = [round(float(word) / _COARSER) for word in words[place + 1 : place + 1 + count]]
+        place += 1 + count
+        steps = [number - position[axis % 2] for axis, number in enumerate(numbers)]
+        text = "".join(f" {step}" if step >= 0 else str(step) for step in steps)
+        shortened.append(command.lower() + text.lstrip())
+        position = (numbers[-2], numbers[-1]) if numbers else start
+        start = position if command == "M" else start
+    return "".join(shortened)
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]

@@ -64,7 +64,7 @@ def draw_week(frame: pd.DataFrame, *, upper: float | None = None) -> Figure:
                     ax=axes)  # fmt: skip
         for row in part.to_dict("records"):
             place = keys.index(row["label"])
-            axes.hlines(place, row["ci_low"], row["ci_high"], color=style.INK, linewidth=1.2)
+            style.draw_interval(axes, place, row["ci_low"], row["ci_high"])
             axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
                           textcoords="offset points", fontsize=style.TEXT_PX)  # fmt: skip
         axes.set(xlim=(0, upper), xlabel="", ylabel="", xticks=[])
