@@ -64,7 +64,7 @@ def sampled_units(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        psu and unit_weight (units represented).
+        psu, unit_weight (units represented) and phase (0-3: units change their odd official in different quarters).
     """
     rng = stream(seed, "units")
     units = frame.drop_duplicates("psu").assign(kind=lambda table: table["tier"].eq("county"))
@@ -73,7 +73,8 @@ def sampled_units(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         take = _BUREAUS_DRAWN if is_bureau else int(rng.integers(4, 6))
         chosen = pool.iloc[np.sort(rng.choice(len(pool), min(take, len(pool)), replace=False))]
         drawn.append(chosen[["psu"]].assign(unit_weight=len(pool) / len(chosen)))
-    return pd.concat(drawn, ignore_index=True)
+    units = pd.concat(drawn, ignore_index=True)
+    return units.assign(phase=np.arange(len(units)) % _QUARTERS_IN_PANEL)
 
 
 def draw_sample(frame: pd.DataFrame, quarter: Quarter, *, first: Quarter, seed: int) -> pd.DataFrame:
@@ -90,10 +91,11 @@ def draw_sample(frame: pd.DataFrame, quarter: Quarter, *, first: Quarter, seed: 
     panel = frame.reset_index(names="official").merge(sampled_units(frame, seed=seed), on="psu", validate="m:1")
     pool = panel.groupby(["psu", "tier"])["place"].transform("size")
     take = np.minimum(panel["tier"].map(_TAKEN), pool)
-    step = (quarter - first) * take // _QUARTERS_IN_PANEL
+    step = ((quarter - first) * take + panel["phase"]) // _QUARTERS_IN_PANEL
     ahead = (panel["place"] - step) % pool
     panel = panel.assign(pool=pool, take=take, seat=step + ahead)[ahead < take]
-    entered = np.maximum(0, -((panel["take"] - 1 - panel["seat"]) * _QUARTERS_IN_PANEL // panel["take"]))
+    lead = (panel["take"] - 1 - panel["seat"]) * _QUARTERS_IN_PANEL + panel["phase"]
+    entered = np.maximum(0, -(lead // panel["take"]))
     panel = panel.assign(
         quarter=str(quarter),
         stratum=panel["region"],
