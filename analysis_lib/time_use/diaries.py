@@ -51,7 +51,7 @@ def day_activities(
     study : Study
         Its diary rules, calendar and activity classification.
     respondents : pandas.DataFrame, optional
-        Where it has a column ``is_holiday``, true makes the respondent's diary day a holiday: for sources
+        Where it has a column ``is_holiday``, true (or "yes") makes the respondent's diary day a holiday: for sources
         of one day per person that mark holidays so, instead of a calendar.
 
     Returns
@@ -232,11 +232,12 @@ def _day_typing(study: Study, respondents: pd.DataFrame | None) -> Callable[[pl.
             return days.with_columns(day_type=_day_type(is_weekend))
         if respondents is None or "is_holiday" not in respondents.columns:
             return days.with_columns(day_type=_day_type(is_weekend | is_holiday))
-        marked = _lazy(respondents[["respondent_id", "quarter", "is_holiday"]]).filter("is_holiday")
+        is_marked = respondents["is_holiday"].isin([True, "yes"])
+        marked = _lazy(respondents.loc[is_marked, ["respondent_id", "quarter"]]).with_columns(is_marked=pl.lit(True))
         return (
             days.join(marked, on=["respondent_id", "quarter"], how="left")
-            .with_columns(day_type=_day_type(is_weekend | is_holiday | pl.col("is_holiday").is_not_null()))
-            .drop("is_holiday")
+            .with_columns(day_type=_day_type(is_weekend | is_holiday | pl.col("is_marked").fill_null(False)))
+            .drop("is_marked")
         )
 
     return add_day_type
