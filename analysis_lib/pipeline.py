@@ -117,7 +117,11 @@ def periods(run: RunParameters) -> Periods:
 
 
 def load_officials(run: RunParameters) -> pd.DataFrame:
-    """Official-quarters of every quarter with data up to the one under report, as known on the run's day."""
+    """Official-quarters of every quarter with data up to the one under report, as known on the run's day.
+
+    Quarters that are not prepared yet, as in a notebook opened by hand, are prepared first.
+    """
+    prepare(run.study, run.quarter, run.as_of)
     store = Store(run.study, run.as_of)
     past = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
     if run.quarter not in past:
@@ -132,6 +136,7 @@ def load_officials(run: RunParameters) -> pd.DataFrame:
 
 def load(run: RunParameters, name: str) -> pd.DataFrame:
     """A table of the quarter under report: ``problems``, ``diary_days``, or a tidy table."""
+    prepare(run.study, run.quarter, run.as_of)
     store = Store(run.study, run.as_of)
     made_from = measured_fingerprint if name in MEASURED_TABLES else ingest_fingerprint
     return store.read(name, run.quarter, made_from(store, run.quarter))
