@@ -323,7 +323,7 @@ def assess(
 
     Example: jianfu assess --lang zh
     """
-    from analysis_lib import pipeline
+    from analysis_lib.running.builds import headline
     from analysis_lib.running.runs import study_lock
     from analysis_lib.tables.store import Store
 
@@ -337,8 +337,8 @@ def assess(
         _fail_if_units_failed(result)
         index = _build(opened, quarter)
     language = lang or ("zh" if os.environ.get("LANG", "").startswith("zh") else "en")
-    headline = pipeline.headline(opened, quarter, language)
-    _show({"quarter": str(quarter), "headline": headline, "index": str(index)}, as_json, f"{headline}\n{index}")
+    found = headline(opened, quarter, language)
+    _show({"quarter": str(quarter), "headline": found, "index": str(index)}, as_json, f"{found}\n{index}")
 
 
 @app.command()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis_lib.disclosure.handover import read_results
+from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import UnitFailed
 from analysis_lib.fingerprints import PACKAGE, files_fingerprint, fingerprint
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.runs import plan_quarters
-from analysis_lib.study import Study
+from analysis_lib.running.units import TABLES, Planned
+from analysis_lib.study import NATION, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,23 @@ def build_quarter(study: Study, quarter: Quarter) -> Build:
     if last and last["made_from"] == made_from and index.is_file():
         return Build(last["release"], False, index)
     # Templates, figures and fonts are not loaded to find that nothing is to do.
-    from analysis_lib import pipeline
     from analysis_lib.publishing.site import build_release, build_site
 
-    release = build_release(study, quarter, pipeline.collect_results(study, quarter))
+    release = build_release(study, quarter, _results(study, planned))
     build_site(study)
     ledger.record_release(str(quarter), release.name, made_from=made_from)
     return Build(release.name, True, index)
+
+
+def headline(study: Study, quarter: Quarter, language: str) -> str:
+    """The finding of a quarter in one sentence, from the tables that its notebooks handed over."""
+    from analysis_lib.publishing import sentences
+
+    national = [each for each in plan_quarters(study, [quarter]) if each.unit.region == NATION]
+    tables = {name: table for handed in _results(study, national).values() for name, table in handed.items()}
+    return sentences.hours_answer(tables["hours"], tables["change"], study=study, language=language)
+
+
+def _results(study: Study, planned: list[Planned]) -> dict[str, dict[str, ProtectedTable]]:
+    """Protected tables by unit."""
+    return {each.unit.name: read_results(each.folder(study) / TABLES) for each in planned}
