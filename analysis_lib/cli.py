@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from analysis_lib.errors import EnvironmentProblem, InputRejected, JianfuError, UnitFailed, UsageError, did_you_mean
+from analysis_lib.errors import (
+    EnvironmentProblem,
+    InputRejected,
+    Interrupted,
+    JianfuError,
+    UnitFailed,
+    UsageError,
+    did_you_mean,
+)
 
 if TYPE_CHECKING:
     from analysis_lib.quarters import Quarter
@@ -57,12 +65,9 @@ def main() -> None:
             raise
         say(f"error: {error}")
         raise SystemExit(error.exit_code) from error
-    except BaseException as stopped:
-        # Interrupted lives in a module that plain commands do without, so it is known by what it carries.
-        if not hasattr(stopped, "signum"):
-            raise
+    except Interrupted as stopped:
         say("stopped; the same command resumes what is left")
-        raise SystemExit(stopped.exit_code) from stopped  # pyright: ignore[reportAttributeAccessIssue]
+        raise SystemExit(stopped.exit_code) from stopped
 
 
 @app.callback()

@@ -94,6 +94,14 @@ class Late(JianfuError):
     exit_code = 8
 
 
+class Interrupted(BaseException):
+    """A person or the system asked a run to stop; like `KeyboardInterrupt`, no handler of errors may eat it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.exit_code = 128 + signum
+
+
 def did_you_mean(seen: str, allowed: Iterable[str]) -> str:
     """Return a hint that names the nearest allowed words.
 

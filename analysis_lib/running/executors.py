@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -21,18 +22,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import cast
 
+from analysis_lib.errors import Interrupted
 from analysis_lib.running.units import Job, Outcome
 
 LONGEST_SOCKET_FOLDER = 60  # of about 100 characters that the path of a socket may have
+PRELOAD = ["analysis_lib.running.preload"]
 GRACE_SECONDS = 5.0  # beyond its limit, for a unit to notice the limit itself and save its notebook
-
-
-class Interrupted(BaseException):
-    """A person or the system asked the run to stop; like `KeyboardInterrupt`, no handler of errors may eat it."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.exit_code = 128 + signum
 
 
 @contextmanager
@@ -55,7 +50,7 @@ def stopping_on_signals() -> Iterator[None]:
 
 def start_fork_server() -> None:
     """Start importing in the background; units that start later find everything there."""
-    forkserver.set_forkserver_preload(["analysis_lib.running.preload"])
+    forkserver.set_forkserver_preload(PRELOAD)
     # One seed of hashes for all runs: the order of a set must not decide a digit.
     before = os.environ.get("PYTHONHASHSEED")
     os.environ["PYTHONHASHSEED"] = "0"
@@ -164,16 +159,19 @@ def _unit_process(job: Job, sockets: Path, writer: connection.Connection) -> Non
     os.setsid()
     try:
         with forked_kernel(job.workdir, sockets) as manager:
-            threading.Thread(target=_end_with_the_run, daemon=True).start()  # no thread before the fork
+            threading.Thread(
+                target=_end_with_the_run, args=(sockets,), daemon=True
+            ).start()  # no thread before the fork
             outcome = run_notebook(job, manager)
     except KernelDied as error:
         outcome = Outcome("kernel_died", str(error))
     writer.send(outcome)
 
 
-def _end_with_the_run() -> None:
+def _end_with_the_run(sockets: Path) -> None:
     """Wait for the run's process; when it is gone, killed or not, end the whole group."""
     run = multiprocessing.parent_process()
     assert run is not None
     run.join()
+    shutil.rmtree(sockets, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)

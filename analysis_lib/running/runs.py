@@ -21,11 +21,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from analysis_lib.errors import EnvironmentProblem, LockHeld, UnitFailed
+from analysis_lib.errors import EnvironmentProblem, Interrupted, LockHeld, UnitFailed
 from analysis_lib.monitoring.ledger import Ending, Ledger
 from analysis_lib.parameters import parse_day
 from analysis_lib.quarters import Quarter
-from analysis_lib.running.executors import Interrupted, LocalExecutor, start_fork_server, stopping_on_signals
+from analysis_lib.running.executors import LocalExecutor, start_fork_server, stopping_on_signals
 from analysis_lib.running.suite import Suite
 from analysis_lib.running.units import (
     EXECUTED,
