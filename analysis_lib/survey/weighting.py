@@ -59,7 +59,9 @@ def adjust_for_nonresponse(official_quarters: pd.DataFrame, sample: pd.DataFrame
     )
     answered = (answers["found"] == "both").to_numpy()
     with_diary = answered & (answers["has_diary"].fillna(False).to_numpy(bool))
-    asked = sample["has_diary_task"].to_numpy(bool)
+    # A quarter in which no diary came in has nothing that could stand for the others.
+    has_diaries = pd.Series(with_diary).groupby(sample["quarter"].to_numpy()).transform("any").to_numpy()
+    asked = sample["has_diary_task"].to_numpy(bool) & has_diaries
     diary_weight = np.full(len(sample), np.nan)
     diary_weight[asked] = _adjusted(sample[asked], "diary_base_weight", with_diary[asked], classes, "diary")
     weights = sample[PERSON].assign(

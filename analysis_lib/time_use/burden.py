@@ -92,7 +92,9 @@ def _share_of_week(days: pd.DataFrame, n_respondents: int, *, is_one_day: bool) 
     if is_one_day:
         stands_for = DAYS_PER_WEEK / days.groupby("row")["row"].transform("size")
     else:
-        of_type = days["day_type"].map(DAYS_OF) / days.groupby(["row", "day_type"])["row"].transform("size")
+        of_type = days["day_type"].map(DAYS_OF).astype(float) / days.groupby(["row", "day_type"])["row"].transform(
+            "size"
+        )
         stands_for = of_type.where(days.groupby("row")["day_type"].transform("nunique") == len(DAYS_OF), 0.0)
     cells = (stands_for.to_numpy(float), (days["row"].to_numpy(), np.arange(len(days))))
     return sparse.csr_array(cells, shape=(n_respondents, len(days)))
