@@ -275,6 +275,13 @@ def test_drops_that_were_not_simulated_are_never_joined_by_simulated_ones(reposi
     assert not (real.root / "truth").exists()
 
 
+def test_a_quarter_outside_the_calendar_is_refused_before_anything_is_written(repository, tmp_path):
+    empty = new_study(repository, tmp_path / "empty")
+    with pytest.raises(UsageError, match="calendar"):
+        simulate_study(empty, quarters=[Quarter(2030, 1)], progress=False)
+    assert not (empty.root / "truth").exists()
+
+
 def test_a_study_without_places_is_given_the_invented_ones(repository, tmp_path):
     bare = new_study(repository, tmp_path / "bare", last=FIRST)
     (bare.reference / "regions.csv").unlink()

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 from tqdm import tqdm
 
+from analysis_lib.errors import UsageError, did_you_mean
 from analysis_lib.ingest.simulate.deliveries import deliver_quarter
 from analysis_lib.ingest.simulate.hours import TrueWeeks, live_quarter, settle_habits
 from analysis_lib.ingest.simulate.officials import draw_sample, whole_frame
@@ -51,13 +52,17 @@ def simulate_study(
     Raises
     ------
     UsageError
-        For an unknown scenario, or a study that holds drops of another world.
+        For an unknown scenario, a quarter outside the calendar, or a study that holds drops of another world.
     """
     world = find_scenario(scenario)
+    calendar = study.config.calendar.quarters
+    wanted = calendar if quarters is None else list(quarters)
+    for quarter in wanted:
+        if quarter not in calendar:
+            hint = did_you_mean(str(quarter), map(str, calendar))
+            raise UsageError(f"{quarter} is not in the study's calendar", where="simulate", fix=hint)
     claim_study(study, world, seed)
     write_places(study)
-    calendar = study.config.calendar.quarters
-    wanted = set(calendar if quarters is None else quarters)
     frame = whole_frame(study, seed=seed)
     official_quarters, population_means = [], []
     weeks = _live_through(study, frame, world, seed)

@@ -146,8 +146,8 @@ def repeat_days(
     copies = pd.concat([twice, later], ignore_index=True).rename(columns={"day": "original"})
     copies = copies.assign(day=int(days["day"].max()) + 1 + np.arange(len(copies)) if len(copies) else [])
     copied = episodes.rename(columns={"day": "original"}).merge(copies[["original", "day"]], on="original")
-    changed = copied["day"].isin(copies["day"].iloc[len(twice) :]) & (copied["value"] > 0)
-    copied = copied.assign(value=copied["value"].mask(changed & ~copied["day"].where(changed).duplicated(), 2))
+    rated = copied[copied["day"].isin(copies["day"].iloc[len(twice) :]) & (copied["value"] > 0)]
+    copied.loc[rated.groupby("day").head(1).index, "value"] = 2
     return (
         pd.concat([days, copies[days.columns]], ignore_index=True),
         pd.concat([episodes, copied[episodes.columns]], ignore_index=True),

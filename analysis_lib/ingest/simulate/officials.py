@@ -25,8 +25,8 @@ def whole_frame(study: Study, *, seed: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        respondent_id, region (county), psu, tier, age_group, role, and `place` (a random rank within psu and tier,
-        by which the panel rotates), and the number of units of that kind in the county.
+        respondent_id, region (county), psu, tier, age_group, role, and place: a random rank within psu and tier, by
+        which the panel rotates.
     """
     rng = stream(seed, "frame")
     rows = []
@@ -34,7 +34,7 @@ def whole_frame(study: Study, *, seed: int) -> pd.DataFrame:
         officials = dict(zip(tiers["tier"], tiers["officials"], strict=True))
         rows += _units(str(county), "b", {"county": officials["county"]}, "county", rng)
         rows += _units(str(county), "u", {tier: officials[tier] for tier in ("township", "village")}, "township", rng)
-    blocks = pd.DataFrame(rows, columns=pd.Index(["region", "psu", "tier", "n_units", "officials"]))
+    blocks = pd.DataFrame(rows, columns=pd.Index(["region", "psu", "tier", "officials"]))
     frame = blocks.loc[blocks.index.repeat(blocks["officials"])].reset_index(drop=True)
     size = len(frame)
     leader = frame["tier"].map(_LEADERS).to_numpy()
@@ -48,13 +48,13 @@ def whole_frame(study: Study, *, seed: int) -> pd.DataFrame:
 
 def _units(
     county: str, kind: str, officials: dict[str, int], sized_by: str, rng: np.random.Generator
-) -> list[tuple[str, str, str, int, int]]:
+) -> list[tuple[str, str, str, int]]:
     n_units = max(4, round(officials[sized_by] / _UNIT_SIZE[sized_by]))
     sizes = centred_lognormal(rng, 0.2, n_units)
     rows = []
     for tier, total in officials.items():
         split = np.diff(np.round(np.cumsum(sizes) / sizes.sum() * total), prepend=0).astype(int)
-        rows += [(county, f"{county}-{kind}{unit + 1}", tier, n_units, int(n)) for unit, n in enumerate(split)]
+        rows += [(county, f"{county}-{kind}{unit + 1}", tier, int(n)) for unit, n in enumerate(split)]
     return rows
 
 
@@ -107,19 +107,14 @@ def draw_sample(frame: pd.DataFrame, quarter: Quarter, *, first: Quarter, seed: 
 
 
 def _with_diary_task(panel: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    panel = panel.assign(luck=rng.random(len(panel)))
-    unit = panel.groupby("psu")["luck"]
-    size = unit.transform("size")
+    within_unit = panel.assign(luck=rng.random(len(panel))).groupby("psu")["luck"]
+    size = within_unit.transform("size")
     # Nine officials times 0.45 is no whole number: round up or down at random, by unit, so that the share is kept.
-    wanted = size * _DIARY_SHARE + panel["psu"].map(dict(zip(*_unit_luck(panel, rng), strict=True)))
-    asked = wanted.astype(int).clip(lower=1)
-    has_task = unit.rank() <= asked
+    units = np.unique(panel["psu"])
+    rounding = pd.Series(rng.random(len(units)), index=units)
+    asked = (size * _DIARY_SHARE + panel["psu"].map(rounding)).astype(int).clip(lower=1)
+    has_task = within_unit.rank() <= asked
     return panel.assign(
         has_diary_task=has_task,
         diary_base_weight=(panel["base_weight"] * size / asked).where(has_task),
-    ).drop(columns="luck")
-
-
-def _unit_luck(panel: pd.DataFrame, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    units = np.unique(panel["psu"])
-    return units, rng.random(len(units))
+    )

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis_lib.ingest.simulate.hours import GROUPS, WORK_CODES, TrueWeeks
 from analysis_lib.ingest.simulate.scenarios import Scenario
+from analysis_lib.ingest.simulate.streams import centred_lognormal
 
 # Recall over truth by task, and the spread of single answers. Finer tasks are remembered worse than the total.
 _TASK_BIAS = {"meeting": 1.12, "document": 1.06, "form": 0.93, "inspection": 1.22, "digital": 0.80, "service": 1.05}
@@ -18,6 +19,13 @@ _HEAPED = {10: 0.15, 5: 0.35}  # share of totals given to the nearest ten and fi
 _PARTS_KEPT_WITHIN_WHOLE = 0.9  # share of those whose parts exceed the whole who notice
 _WEEKS_PER_MONTH = 4.35
 _FEELS_WORSE = 0.45  # felt change lies above the measured one
+_FELT = {
+    "meeting": "felt_meetings",
+    "document": "felt_documents",
+    "form": "felt_forms",
+    "inspection": "felt_inspections",
+    "digital": "felt_digital",
+}
 _DICTATED_RECALL = 0.75
 _DICTATING_UNITS = 0.35  # share of treated units in which answers are handed down
 
@@ -62,9 +70,9 @@ def _hours(weeks: TrueWeeks, officials: np.ndarray, praised: np.ndarray, rng: np
     size = len(officials)
     work = weeks.work[officials]
     bias = _TOTAL_BIAS + _TOTAL_BIAS_PER_HOUR * (work - 52)
-    total = _heap(work * bias * _factor(rng, _TOTAL_SPREAD, size), rng).clip(0, 110)
+    total = _heap(work * bias * centred_lognormal(rng, _TOTAL_SPREAD, size), rng).clip(0, 110)
     parts = {
-        name: weeks.group(name)[officials] * bias * _factor(rng, _TASK_SPREAD, size)
+        name: weeks.group(name)[officials] * bias * centred_lognormal(rng, _TASK_SPREAD, size)
         for name, bias in _TASK_BIAS.items()
     }
     for name in GROUPS:
@@ -72,21 +80,17 @@ def _hours(weeks: TrueWeeks, officials: np.ndarray, praised: np.ndarray, rng: np
     notices = rng.random(size) < _PARTS_KEPT_WITHIN_WHOLE
     fit = np.where(notices, np.minimum(1, total * 0.97 / np.maximum(sum(parts.values()), 1)), 1.0)
     halves = {f"{name}_hours": np.floor(2 * hours * fit + rng.random(size)) / 2 for name, hours in parts.items()}
-    acceptable = weeks.acceptable[officials] * _factor(rng, 0.06, size)
+    acceptable = weeks.acceptable[officials] * centred_lognormal(rng, 0.06, size)
     return pd.DataFrame(
         {
             "work_hours": total,
             **halves,
-            "digital_parallel_hours": np.round(2 * weeks.parallel[officials] * _factor(rng, 0.3, size)) / 2,
+            "digital_parallel_hours": np.round(2 * weeks.parallel[officials] * centred_lognormal(rng, 0.3, size)) / 2,
             "acceptable_hours": np.where(
                 rng.random(size) < 0.3, 5 * np.round(acceptable / 5), np.round(2 * acceptable) / 2
             ),
         }
     )
-
-
-def _factor(rng: np.random.Generator, sigma: float, size: int) -> np.ndarray:
-    return np.exp(rng.normal(-(sigma**2) / 2, sigma, size))
 
 
 def _heap(hours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -164,9 +168,7 @@ def _felt_changes(
         then = before.group(group)[officials]
         relative = (now.group(group)[officials] - then) / (then + 3)
         sense = 1.2 * relative + _FEELS_WORSE + rng.normal(0, 0.8, len(officials)) - 1.5 * praised
-        felt[f"felt_{group}s" if group not in ("digital",) else "felt_digital"] = (
-            np.round(sense).clip(-2, 2).astype(int)
-        )
+        felt[_FELT[group]] = np.round(sense).clip(-2, 2).astype(int)
     return pd.DataFrame(felt)
 
 

@@ -11,6 +11,7 @@ from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study, read_toml
 
 _REAL_CUT = {"meeting": -0.25, "document": -0.25, "form": -0.35, "inspection": -0.30}
+_CAPPED_COUNTS = {"meeting": -0.35, "document": -0.40, "form": 0.0, "inspection": -0.40}
 _PHASE_IN = (0.6, 1.0)  # share of the full effect in the first and in later quarters
 _REBOUND = (0.6, 1.0, 0.7, 0.35, 0.0)  # gone within four quarters
 
@@ -53,34 +54,32 @@ class Scenario:
     year_end_peak: float = 1.12
 
 
-_COUNTS_ONLY = {"meeting": -0.35, "document": -0.40, "form": 0.0, "inspection": -0.40}
-
 SCENARIOS: dict[str, Scenario] = {
     scenario.letter: scenario
     for scenario in [
         Scenario("a", "改革无效果", "No effect"),
-        Scenario("b", "真正减负", "A real cut", _REAL_CUT, _COUNTS_ONLY),
-        Scenario("c", "数量下降、工时不降", "Counts fall, hours do not", {}, _COUNTS_ONLY),
+        Scenario("b", "真正减负", "A real cut", _REAL_CUT, _CAPPED_COUNTS),
+        Scenario("c", "数量下降、工时不降", "Counts fall, hours do not", {}, _CAPPED_COUNTS),
         Scenario(
             "d",
             "由纸面转到线上、总量不变",
             "From paper to app, the total flat",
             _REAL_CUT,
-            _COUNTS_ONLY,
+            _CAPPED_COUNTS,
             moved_online=1.0,
         ),
-        Scenario("e", "减负后反弹", "A cut, then a rebound", _REAL_CUT, _COUNTS_ONLY, phases=_REBOUND),
+        Scenario("e", "减负后反弹", "A cut, then a rebound", _REAL_CUT, _CAPPED_COUNTS, phases=_REBOUND),
         Scenario(
             "f",
             "挤牙膏：小幅减负，应付增多",
             "Squeezing toothpaste: a small cut, more coping work",
             {group: effect / 4 for group, effect in _REAL_CUT.items()},
-            _COUNTS_ONLY,
+            _CAPPED_COUNTS,
             coping=2.0,
         ),
-        Scenario("g", "只减领导层", "A cut for leaders only", _REAL_CUT, _COUNTS_ONLY, leaders_only=True),
-        Scenario("h", "授意作答", "Dictated answers", {}, {}, dictated=True),
-        Scenario("i", "超负荷年轻干部流失", "Overloaded young officials drop out", {}, {}, overloaded_young_leave=True),
+        Scenario("g", "只减领导层", "A cut for leaders only", _REAL_CUT, _CAPPED_COUNTS, leaders_only=True),
+        Scenario("h", "授意作答", "Dictated answers", dictated=True),
+        Scenario("i", "超负荷年轻干部流失", "Overloaded young officials drop out", overloaded_young_leave=True),
         Scenario("j", "年末迎检高峰被误作效果", "A year-end peak mistaken for an effect", year_end_peak=2.0),
     ]
 }
@@ -113,7 +112,7 @@ def read_reforms(study: Study) -> list[Reform]:
                 where="reference/reforms.toml",
                 fix="name regions of regions.csv",
             )
-        starts = {
+        starts = {  # the nearest region wins: a county's own start over its province's
             str(county): Quarter.parse(table["units"][region])
             for county in study.regions.index
             for region in study.ancestors(str(county))[::-1]

@@ -26,8 +26,9 @@ EVERY_TIER = "all"
 _OTHERS = ["service", "core", "training"]
 _NOTE = (
     "Means over every official of the frame (a finite population, all simulated), in hours per official and week. "
-    "gross: activity groups meeting, document, form, inspection, digital, and training for show. excess: mean of max(0, gross - acceptable) "
-    "of true weeks; computed from two diary days it comes out higher, because days scatter around the week. "
+    "gross: activity groups meeting, document, form, inspection, digital, and training for show. "
+    "excess: mean of max(0, gross - acceptable) of true weeks; computed from two diary days it comes out higher, "
+    "because days scatter around the week. "
     "without_reforms_*: the same officials and quarter had there been no reform."
 )
 
