@@ -36,8 +36,8 @@ class Correction(BaseModel):
     row: int = Field(0, ge=0, description="row of the source file, as the problems table gives it")
     diary_date: str = Field("", description="ISO date of the diary day concerned")
     column: str = Field("", description="column of the tidy table")
-    value: str | float | bool | None = Field(None, description="what the column becomes")
-    expect: str | float | bool | None = Field(None, description="what the column says in the source")
+    value: bool | float | str | None = Field(None, description="what the column becomes")
+    expect: bool | float | str | None = Field(None, description="what the column says in the source")
 
     @model_validator(mode="after")
     def _says_what_and_where(self) -> Self:
@@ -119,11 +119,19 @@ def _apply(frame: pl.DataFrame, correction: Correction, number: int, problems: P
         return frame.filter(~as_expected)
     if correction.action == "flag":
         return frame
-    column = pl.col(correction.column)
+    dtype, column = frame.schema[correction.column], pl.col(correction.column)
+    kind = str if dtype in (pl.Categorical, pl.String) else bool if dtype == pl.Boolean else float
+    if type(correction.value) is not kind:
+        raise InputRejected(
+            f"the value for {correction.column!r} must be {_KINDS[kind]}",
+            where=f"{_FILE}, entry {number}",
+            fix="change it",
+        )
     corrected = pl.when(as_expected).then(pl.lit(correction.value)).otherwise(column)
-    return frame.with_columns(corrected.cast(frame.schema[correction.column]).alias(correction.column))
+    return frame.with_columns(corrected.cast(dtype).alias(correction.column))
 
 
+_KINDS = {str: "a text", bool: "true or false", float: "a number"}
 _NO_ROW = "correction no longer applies: no row of the quarter is meant by it"
 
 

@@ -135,7 +135,7 @@ def _region_codes(study: Study, instrument: Instrument) -> frozenset[str]:
 
 def _read_values(raw: RawTable, vocabulary: Vocabulary, problems: Problems, *, where: str) -> pl.DataFrame:
     """Every column by its distinct texts; rows without something they need are left out, with their reason."""
-    needed = {name for name in NEEDED[raw.grain] if name in raw.specs}
+    needed = set(NEEDED[raw.grain]) | (set() if raw.grain in ("sample", "respondents") else set(_DAY_KEY))
     rejected = np.zeros(len(raw), dtype=bool)
     columns: dict[str, pl.Series] = {}
     for name, spec in raw.specs.items():
@@ -237,6 +237,10 @@ def _diary_days(
     if known.height:
         days = checks.reject_unknown(days, known, "day_rejected", problems)
     days = checks.keep_newest(days, _DAY_KEY, problems)
+    if own:
+        told = arrived[_IN_DAYS].select(SUBMISSION) if arrived[_IN_DAYS].height else own[0].select(SUBMISSION).clear()
+        empty = days.join(own[0], on=SUBMISSION, how="semi").join(told, on=SUBMISSION, how="anti")
+        problems.add(empty, "diary_date", "no_episodes", "day_rejected", "a diary day without a single episode")
     return days.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(DAY)), direct
 
 

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import mmap
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class _Dialect:
 def read_delimited(path: Path, spec: FileSpec) -> TextTable:
     """Read comma- or tab-separated text, plain or gzipped; see `files.read_table`."""
     content = _unpacked(path) if path.suffix == ".gz" else None
-    head = content[:_HEAD].tobytes() if content is not None else _first_bytes(path)
+    head = content[:_HEAD] if content is not None else _first_bytes(path)
     dialect, notes = _find_dialect(head, spec, path)
     if b"\0" in head and dialect.encoding != "utf-16":
         reject(path, "I18: NUL bytes in a text file", "ask the sender for it again")
@@ -80,7 +81,7 @@ def _first_bytes(path: Path) -> bytes:
         return stream.read(_HEAD)
 
 
-def _unpacked(path: Path) -> memoryview:
+def _unpacked(path: Path) -> bytes:
     packed, unpacked = path.stat().st_size, io.BytesIO()
     try:
         with gzip.open(path) as stream:
@@ -89,13 +90,13 @@ def _unpacked(path: Path) -> memoryview:
                 size = unpacked.tell()
                 if size > MAX_UNPACKED or (size > SMALL and size > MAX_RATIO * packed):
                     reject(path, "X06: it unpacks to far more than it should", "ask the sender what it is")
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputRejected(
             f"F11: damaged or cut off ({packed} bytes)", where=path.name, fix="ask the sender for it again"
         ) from error
     if not unpacked.tell():
         reject(path, "I20: the file is empty", "ask the sender for it again")
-    return unpacked.getbuffer()
+    return unpacked.getvalue()
 
 
 def _find_dialect(head: bytes, spec: FileSpec, path: Path) -> tuple[_Dialect, list[Note]]:
@@ -147,12 +148,12 @@ def _read_head(head: bytes, encoding: str, delimiter: str, spec: FileSpec) -> li
     return [_Dialect(encoding, delimiter, lines[place], ends[place], hits)] if lines else []
 
 
-def _check_bytes(path: Path, content: memoryview | None, encoding: str) -> None:
+def _check_bytes(path: Path, content: bytes | None, encoding: str) -> None:
     """Refuse what parsers read past: NUL bytes and a quote that is never closed."""
     if encoding == "utf-16":
         return
     with path.open("rb") as stream:
-        data = content.tobytes() if content is not None else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        data = content if content is not None else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         if data.find(b"\0") >= 0:
             reject(path, "I18: NUL bytes in a text file", "ask the sender for it again")
         quotes = sum(data[start : start + _PIECE].count(b'"') for start in range(0, len(data), _PIECE))
@@ -161,20 +162,20 @@ def _check_bytes(path: Path, content: memoryview | None, encoding: str) -> None:
 
 
 def _parse(
-    path: Path, content: memoryview | None, dialect: _Dialect, names: list[str], wanted: dict[str, str]
+    path: Path, content: bytes | None, dialect: _Dialect, names: list[str], wanted: dict[str, str]
 ) -> tuple[pa.Table, list[tuple[int, int, str]]]:
     """The table, and number, fields and text of every row whose number of fields is wrong."""
     bad_rows: list[tuple[int, int, str]] = []
 
     def note(row: Any) -> str:
-        bad_rows.append((row.number or 0, row.actual_columns, row.text))
+        bad_rows.append((row.number, row.actual_columns, row.text))
         return "skip"
 
-    def parse(*, threads: bool) -> pa.Table:
+    def parse(*, careful: bool) -> pa.Table:
         return pacsv.read_csv(
             pa.py_buffer(content) if content is not None else pa.memory_map(str(path)),
             read_options=pacsv.ReadOptions(
-                use_threads=threads,
+                use_threads=not careful,  # only a parser on one thread knows the numbers of its rows
                 block_size=_PIECE,
                 column_names=names,
                 skip_rows=dialect.header_line,
@@ -184,7 +185,7 @@ def _parse(
                 delimiter=dialect.delimiter,
                 newlines_in_values=True,
                 ignore_empty_lines=False,
-                invalid_row_handler=note,
+                invalid_row_handler=note if careful else None,
             ),
             convert_options=pacsv.ConvertOptions(
                 include_columns=list(wanted.values()),
@@ -194,14 +195,29 @@ def _parse(
         )
 
     try:
-        table = parse(threads=True)
-        if bad_rows:  # only a parser on one thread knows the numbers of its rows
-            bad_rows.clear()
-            table = parse(threads=False)
-    except (pa.ArrowInvalid, UnicodeError) as error:
+        return parse(careful=False), []
+    except (pa.ArrowInvalid, UnicodeError):
+        _check_encoding(path, content, dialect.encoding)
+    try:
+        return parse(careful=True), bad_rows
+    except pa.ArrowInvalid as error:
         raise InputRejected(
-            f"I04: damaged, cut off, or not in {dialect.encoding} ({path.stat().st_size} bytes)",
-            where=path.name,
-            fix="ask the sender for it again, and for its encoding",
+            f"F11: damaged or cut off ({path.stat().st_size} bytes)", where=path.name, fix="ask the sender for it again"
         ) from error
-    return table, bad_rows
+
+
+def _check_encoding(path: Path, content: bytes | None, encoding: str) -> None:
+    """Refuse bytes that are not text in the encoding, telling how far they are."""
+    decoder, position = codecs.getincrementaldecoder(encoding)(), 0
+    with path.open("rb") if content is None else io.BytesIO(content) as stream:
+        try:
+            while piece := stream.read(_PIECE):
+                decoder.decode(piece)
+                position += len(piece)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            raise InputRejected(
+                f"I04: cut off, or not in {encoding} near byte {position + error.start} of {path.stat().st_size}",
+                where=path.name,
+                fix="ask the sender for it again, and for its encoding",
+            ) from error

@@ -117,15 +117,21 @@ def match_header(cells: list[str], spec: FileSpec, path: Path) -> dict[str, int]
 
 
 def _is_garbled(cells: list[str], expected: dict[str, str]) -> bool:
-    for wrong in ("latin-1", "cp1252", "gb18030"):
-        for right in ("utf-8", "gb18030"):
+    """Whether reading a header's bytes in another encoding gives one that is expected."""
+    for cell in cells:
+        for wrong, right in _CONFUSED:
             try:
-                undone = {_plain(cell.encode(wrong).decode(right)) for cell in cells if not cell.isascii()}
+                undone = cell.encode(wrong).decode(right)
             except UnicodeError:
                 continue
-            if undone & set(expected):
+            if undone != cell and _plain(undone) in expected:
                 return True
     return False
+
+
+_CONFUSED = [
+    (wrong, right) for wrong in ("latin-1", "cp1252", "gb18030") for right in ("utf-8", "gb18030") if wrong != right
+]
 
 
 def without_blanks(
