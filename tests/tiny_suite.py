@@ -22,7 +22,7 @@ region: str = "all"  # region code
 as_of: str = ""  # day
 results_dir: str = ""  # folder for the results"""
 HAND_OVER = """from pathlib import Path
-(Path(results_dir) / "answer.json").write_text('{"region": "' + region + '", "quarter": "' + quarter + '"}')"""
+(Path(results_dir) / "answer.json").write_text('{"region": "' + region + '", "quarter": "' + quarter + '"}');"""
 
 
 def write_suite(folder: Path, notebooks: dict[str, list[str]]) -> Suite:

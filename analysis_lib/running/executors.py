@@ -25,7 +25,7 @@ from typing import cast
 from analysis_lib.errors import Interrupted
 from analysis_lib.running.units import Job, Outcome
 
-LONGEST_SOCKET_FOLDER = 60  # of about 100 characters that the path of a socket may have
+LONGEST_TEMPORARY_FOLDER = 80  # of 107 bytes that the path of a socket may have
 PRELOAD = ["analysis_lib.running.preload"]
 GRACE_SECONDS = 5.0  # beyond its limit, for a unit to notice the limit itself and save its notebook
 
@@ -128,7 +128,7 @@ class LocalExecutor:
 
 def _start(job: Job) -> _Running:
     base = tempfile.gettempdir()
-    sockets = tempfile.TemporaryDirectory(prefix="jf-", dir=base if len(base) <= LONGEST_SOCKET_FOLDER else "/tmp")
+    sockets = tempfile.TemporaryDirectory(prefix="jf-", dir=base if len(base) <= LONGEST_TEMPORARY_FOLDER else "/tmp")
     context = multiprocessing.get_context("forkserver")
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=_unit_process, args=(job, Path(sockets.name), writer), daemon=True)
