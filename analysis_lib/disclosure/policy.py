@@ -109,6 +109,8 @@ def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:
         scale = (10.0 ** digits.clip(lower=0)).where(~counts, 1.0)  # steps finer than one: 10 for tenths
         step = (10.0 ** -digits.clip(upper=0)).where(~counts, float(base))  # steps of one and above
         columns[name] = rule(numbers * scale / step) * step / scale + 0.0  # + 0.0 turns -0.0 into 0.0
+    for bound in ("ci_low", "ci_high"):
+        columns[bound] = columns[bound].mask(counts)  # a count has none, and rounding one would narrow the count down
     columns["n"] = (np.rint(estimates["n"] / base) * base).astype("Int64")
     return pd.DataFrame(columns, index=estimates.index)
 

@@ -12,7 +12,7 @@ from analysis_lib.figures.labels import NO_CATEGORY, Labels, the_period
 from analysis_lib.study import NATION, Study
 
 TOP_PX, BOTTOM_PX = 4, 26
-COLUMNS = ["label", "value", "ci_low", "ci_high", "mark", "text", "is_reference"]
+COLUMNS = ["label", "unit", "value", "ci_low", "ci_high", "mark", "text", "is_reference"]
 
 
 def prepare_regions(
@@ -30,7 +30,7 @@ def prepare_regions(
     Returns
     -------
     pandas.DataFrame
-        label, value, ci_low, ci_high, mark, text, is_reference.
+        label, unit, value, ci_low, ci_high, mark, text, is_reference.
     """
     labels = Labels(study, language)
     table = _of(hours, measure, period)

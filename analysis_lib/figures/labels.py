@@ -35,7 +35,7 @@ _QUANTITIES = {
     "score": {"zh": "{}分", "en": "{} points"},
     "fte": {"zh": "{}人", "en": "{} full-time equivalents"},
 }
-_QUARTER_PATTERNS = {"zh": "y年QQQQ", "en": "QQQQ y"}
+_QUARTER_PATTERNS = {"zh": "y年QQQQ", "en": "QQQQ 'of' y"}
 _INTERVALS = {"zh": "{}至{}", "en": "{} to {}"}
 
 
@@ -91,11 +91,15 @@ class Labels:
 
     def category(self, column: str, value: str) -> str:
         """Name of a category of ``categories.csv``; an unlisted one is shown as the data have it."""
-        return self._categories.get((column, value), value)
+        return self._categories.get((column, value), value) if value else ""
+
+    def column(self, column: str) -> str:
+        """Name of a category column: the row of ``categories.csv`` without a value."""
+        return self._categories.get((column, NO_CATEGORY), column)
 
     def categories(self, column: str, values: list[str]) -> list[str]:
         """Values in the order of ``categories.csv``, unlisted ones after them."""
-        order = [value for listed, value in self._categories if listed == column]
+        order = [value for listed, value in self._categories if listed == column and value]
         return sorted(values, key=lambda value: (order.index(value) if value in order else len(order), value))
 
     # -- periods ----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def prepare_nested(
     Returns
     -------
     pandas.DataFrame
-        measure, label, value, ci_low, ci_high, mark, text.
+        measure, label, unit, value, ci_low, ci_high, mark, text.
     """
     labels = Labels(study, language)
     table = hours.table
@@ -35,7 +35,7 @@ def prepare_nested(
         {
             "measure": keys,
             "label": [labels.measure(key) for key in keys],
-            **{column: rows[column].to_list() for column in ("value", "ci_low", "ci_high", "mark")},
+            **{column: rows[column].to_list() for column in ("unit", "value", "ci_low", "ci_high", "mark")},
             "text": [labels.cell(row) for _, row in rows.iterrows()],
         }
     )

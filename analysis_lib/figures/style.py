@@ -23,7 +23,7 @@ PANEL_WIDTH = 288  # CSS px: what a phone of 320 px leaves between its margins
 TEXT_PX, TITLE_PX = 12, 13.5
 SMALL_PX = 11.5  # never below 11 CSS px at 320
 ROW_PX, WRAPPED_PX = 25, 9  # a row of a horizontal chart, and what a second line adds
-GAP_PX = 8
+GAP_PX, VALUE_PX = 8, 44
 LABEL_LIMIT_PX = 126
 POINTS_PER_INCH = 72  # the SVG backend's unit; one point is drawn as one CSS px
 
@@ -147,8 +147,8 @@ def label_column(labels: list[str], size: float = TEXT_PX) -> tuple[list[str], f
 
 
 def value_column(texts: list[str], size: float = TEXT_PX) -> float:
-    """Width that the values beside a chart need."""
-    return max((text_width(text, size, "bold") for text in texts), default=0.0) + GAP_PX
+    """Width that the values beside a chart need; short ones share one width, so that panels line up."""
+    return max([VALUE_PX, *(text_width(text, size, "bold") + GAP_PX for text in texts)])
 
 
 def largest(frame: pd.DataFrame, columns: list[str]) -> float:

@@ -40,7 +40,7 @@ def prepare_trend(
     Returns
     -------
     pandas.DataFrame
-        panel (the measure's title), measure, quarter, place (quarters since the first), value, ci_low, ci_high, mark,
+        panel (the measure's title), measure, series (its place among the measures), quarter, place (quarters since the first), unit, value, ci_low, ci_high, mark,
         text, nation.
     """
     labels = Labels(study, language)
@@ -55,9 +55,10 @@ def prepare_trend(
         {
             "panel": rows["measure"].map(labels.measure),
             "measure": rows["measure"],
+            "series": rows["measure"].map(measures.index),
             "quarter": rows["period"],
             "place": [Quarter.parse(text) - first for text in rows["period"]] if first else [],
-            **{column: rows[column] for column in ("value", "ci_low", "ci_high", "mark")},
+            **{column: rows[column] for column in ("unit", "value", "ci_low", "ci_high", "mark")},
             "text": [labels.cell(row) for _, row in rows.iterrows()],
             "nation": beside if region != NATION else float("nan"),
         }
@@ -75,9 +76,9 @@ def draw_trend(frame: pd.DataFrame, *, reforms: pd.DataFrame | None = None, uppe
     panels = style.new_panels(
         len(names), height=top + PLOT_PX + BOTTOM_PX, left=LEFT_PX, right=right, top=top, bottom=BOTTOM_PX
     )
-    for place, (name, axes) in enumerate(zip(names, panels, strict=True)):
+    for name, axes in zip(names, panels, strict=True):
         part = frame[frame["panel"] == name]
-        _draw_panel(axes, part, upper, style.SERIES[place % len(style.SERIES)])
+        _draw_panel(axes, part, upper, style.SERIES[int(part["series"].iloc[0]) % len(style.SERIES)])
         _draw_reforms(axes, drawn, quarters=int(frame["place"].max()))
         style.title(axes, name, left=LEFT_PX, top=top)
     return style.figure_of(panels)

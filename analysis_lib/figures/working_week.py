@@ -24,7 +24,7 @@ def prepare_week(
     Returns
     -------
     pandas.DataFrame
-        panel, measure, label, kind, value, ci_low, ci_high, mark, text.
+        panel, measure, label, kind, unit, value, ci_low, ci_high, mark, text.
     """
     labels = Labels(study, language)
     kinds = labels.group_kinds
@@ -40,7 +40,7 @@ def prepare_week(
             "measure": table["measure"],
             "label": table["measure"].map(labels.measure),
             "kind": table["measure"].map(kinds),
-            **{column: table[column] for column in ("value", "ci_low", "ci_high", "mark")},
+            **{column: table[column] for column in ("unit", "value", "ci_low", "ci_high", "mark")},
             "text": [labels.cell(row) for _, row in table.iterrows()],
         }
     ).reset_index(drop=True)

@@ -67,7 +67,8 @@ def test_shares_are_whole_percent(study):
 
 
 def test_counts_are_rounded_to_five_and_never_marked(study):
-    row = only_row(study, statistic="count", unit="count", estimate=1432.0, n=1432, se=float("nan"))
+    row = only_row(study, statistic="count", unit="count", estimate=1432.0, n=1432, ci_high=1432.0)
+    assert row[["ci_low", "ci_high"]].isna().all(), "an interval of 1430 to 1435 would tell the count from below"
     assert (row["value"], row["n"], row["mark"]) == (1430, 1430, "")
 
 

@@ -1,0 +1,331 @@
+"""The charts of a page: each a finding, a statistical subtitle, panels as SVG, a table and a file to download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.figures import comparison, nested, response, trend, working_week
+from analysis_lib.figures.labels import NO_CATEGORY, POOLED_DASH, the_period
+from analysis_lib.figures.svg import to_svg
+from analysis_lib.publishing.sentences import Writer, compare_word, largest_group, pick
+from analysis_lib.study import NATION
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text.
+
+    Attributes
+    ----------
+    caption : str
+        What it shows.
+    head : list of str
+        Column heads, the first above the row heads.
+    rows : list of list of str
+        Row head, then cells.
+    """
+
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+
+    @property
+    def marks(self) -> list[str]:
+        """The bracketed marks that occur, in fixed order."""
+        text = "".join(cell for row in self.rows for cell in row)
+        return [mark for mark in ("c", "x", "u") if f"[{mark}]" in text]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of a page with all that goes with it.
+
+    Attributes
+    ----------
+    id : str
+        Anchor on the page.
+    title, subtitle : str
+        The finding; then measure, unit, place, period and what the intervals are.
+    panels : list of str
+        Inline SVG, one a panel.
+    table : Table
+        The same values as text.
+    download : str
+        Name of the table whose CSV holds them.
+    notes : list of str
+        Lines below the chart.
+    """
+
+    id: str
+    title: str
+    subtitle: str
+    panels: list[str]
+    table: Table
+    download: str
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ChartMaker:
+    """Makes the charts of one place and quarter.
+
+    Attributes
+    ----------
+    writer : Writer
+        Language and study.
+    region, period : str
+        The place and quarter of the page.
+    """
+
+    writer: Writer
+    region: str
+    period: str
+
+    def nested(self, hours: ProtectedTable) -> Chart | None:
+        """The nested measures."""
+        frame = nested.prepare_nested(hours, **self._asked, region=self.region, period=self.period)
+        if frame.empty:
+            return None
+        text, labels = self.writer.text, self.writer.labels
+        alt = "; ".join(text("alt.value", label=row["label"], text=row["text"]) for row in frame.to_dict("records"))
+        title = text("figure.nested_title")
+        return Chart(
+            "nested",
+            title,
+            text("figure.nested_subtitle", unit=self._unit(), place=labels.region(self.region), **self._when),
+            [to_svg(nested.draw_nested(frame), id_prefix="nested", title=title, description=alt)],
+            self._table(title, text("head.measure"), frame),
+            hours.name,
+        )
+
+    def trend(self, series: ProtectedTable, change: pd.Series | None) -> Chart | None:
+        """The nested measures quarter by quarter, with the reforms that the study dates."""
+        settings = self.writer.study.config.estimation
+        frame = trend.prepare_trend(series, settings.nested, **self._asked, region=self.region)
+        if frame["value"].notna().sum() == 0 or frame["quarter"].nunique() < 2:
+            return None
+        text, labels = self.writer.text, self.writer.labels
+        reforms = trend.read_reforms(self.writer.study, self.writer.language)
+        upper = trend.upper_end(frame)
+        title = self.writer.change_heading(change, settings.headline)
+        panels = [
+            to_svg(trend.draw_trend(part, reforms=reforms, upper=upper), id_prefix=f"trend{place}",
+                   title=str(name), description=self._trend_words(part))
+            for place, (name, part) in enumerate(frame.groupby("panel", sort=False))
+        ]  # fmt: skip
+        quarters = list(frame["quarter"].unique())
+        shown = [row for row in reforms.to_dict("records") if quarters[0] < row["quarter"] <= quarters[-1]]
+        notes = [text("figure.reform", label=row["label"], period=labels.period(row["quarter"])) for row in shown]
+        subtitle = text("figure.trend_subtitle", unit=self._unit(), place=labels.region(self.region), first=quarters[0],
+                        last=quarters[-1], level=self.writer.level)  # fmt: skip
+        if frame["nation"].notna().any():
+            subtitle += text("figure.trend_nation", nation=labels.region(NATION))
+        cells = frame.assign(cell=[self._with_interval(row) for _, row in frame.iterrows()])
+        wide = cells.pivot(index="quarter", columns="panel", values="cell")[list(frame["panel"].unique())]
+        table = Table(title, [text("head.quarter"), *wide.columns], [[str(key), *row] for key, row in _rows(wide)])
+        return Chart(
+            "trend", title, subtitle, panels, table, series.name, [text("figure.reforms"), *notes] if notes else []
+        )
+
+    def week(self, week: ProtectedTable) -> Chart | None:
+        """How time divides among activity groups, for the place and by the first category column."""
+        text, labels = self.writer.text, self.writer.labels
+        columns = [
+            column for column in self.writer.study.config.estimation.categories if column in set(week.table["by"])
+        ]
+        frame = working_week.prepare_week(week, **self._asked, region=self.region, by=(columns or [NO_CATEGORY])[0])
+        if frame["value"].notna().sum() == 0:
+            return None
+        upper = working_week.upper_end(frame)
+        parts = [(str(name), part) for name, part in frame.groupby("panel", sort=False)]
+        title, subtitle = text("figure.week_plain"), "figure.week_subtitle_plain"
+        largest = largest_group(week, labels, region=self.region)
+        if "burden" in labels.group_kinds.values() and largest is not None:
+            title = text("figure.week_title", label=labels.measure(str(largest["measure"])))
+            subtitle = "figure.week_subtitle"
+        panels = [
+            to_svg(working_week.draw_week(part, upper=upper), id_prefix=f"week{place}", title=name,
+                   description=self._panel_words(name, part))
+            for place, (name, part) in enumerate(parts)
+        ]  # fmt: skip
+        cells = frame.assign(cell=[self._with_interval(row) for _, row in frame.iterrows()])
+        wide = cells.pivot(index="label", columns="panel", values="cell").reindex(
+            index=list(frame["label"].unique()), columns=[name for name, _ in parts]
+        )
+        table = Table(title, [text("head.activity"), *wide.columns], [[str(key), *row] for key, row in _rows(wide)])
+        return Chart(
+            "week", title, text(subtitle, unit=labels.unit("hours_week"), **self._when), panels, table, week.name
+        )
+
+    def regions(self, hours: ProtectedTable, regions: list[str]) -> Chart | None:
+        """The headline by region, in code order, beside the place of the page."""
+        text, labels = self.writer.text, self.writer.labels
+        headline = self.writer.study.config.estimation.headline
+        frame = comparison.prepare_regions(
+            hours, headline, **self._asked, regions=regions, reference=self.region, period=self.period
+        )
+        if len(frame) < 2:
+            return None
+        words = region_words(hours, headline, regions, reference=self.region, period=self.period)
+        title = text("figure.regions_title", nation=labels.region(self.region), above=words.count("higher"),
+                     below=words.count("lower"))  # fmt: skip
+        subtitle = text("figure.regions_subtitle", title=labels.measure(headline), unit=self._unit(),
+                        reference=labels.region(self.region), **self._when)  # fmt: skip
+        return Chart(
+            "regions",
+            title,
+            subtitle,
+            [self._comparison(frame, "regions", title)],
+            self._table(title, text("head.place"), frame),
+            hours.name,
+        )
+
+    def categories(self, hours: ProtectedTable) -> Iterator[Chart]:
+        """The headline by each category column that the results hold."""
+        text, labels = self.writer.text, self.writer.labels
+        settings = self.writer.study.config.estimation
+        for column in settings.categories:
+            frame = comparison.prepare_categories(
+                hours, settings.headline, **self._asked, by=column, region=self.region, period=self.period
+            )
+            if len(frame) < 2:
+                continue
+            title = text("figure.categories_title", column=labels.column(column))
+            subtitle = text("figure.categories_subtitle", title=labels.measure(settings.headline), unit=self._unit(),
+                            place=labels.region(self.region), reference=labels.region(self.region), **self._when)  # fmt: skip
+            yield Chart(
+                f"by-{column.replace('_', '-')}",
+                title,
+                subtitle,
+                [self._comparison(frame, f"by-{column}", title)],
+                self._table(title, text("head.category"), frame),
+                hours.name,
+            )
+
+    def response(self, rates: ProtectedTable) -> Chart | None:
+        """Who answered, in the nation and in each region with a page."""
+        study, text = self.writer.study, self.writer.text
+        regions = study.regions_at(study.config.estimation.page_level)
+        frame = response.prepare_response(rates, **self._asked, regions=regions)
+        if frame.empty:
+            return None
+        title = text("figure.response_title")
+        panels = [
+            to_svg(response.draw_response(part), id_prefix=f"response{place}", title=str(name),
+                   description=self._panel_words(str(name), part))
+            for place, (name, part) in enumerate(frame.groupby("panel", sort=False))
+        ]  # fmt: skip
+        wide = frame.pivot(index="label", columns="panel", values="text").reindex(
+            index=list(frame["label"].unique()), columns=list(frame["panel"].unique())
+        )
+        table = Table(title, [text("head.place"), *wide.columns], [[str(key), *row] for key, row in _rows(wide)])
+        subtitle = text("figure.response_subtitle", period=self.writer.labels.period(self.period))
+        return Chart("response", title, subtitle, panels, table, rates.name)
+
+    def measures(self, hours: ProtectedTable, change: ProtectedTable) -> tuple[Table, str] | None:
+        """Table of every measure: the quarter, the pooled period and the change; and its subtitle."""
+        writer, labels, text = self.writer, self.writer.labels, self.writer.text
+        table = hours.table
+        here = table[(table["region"] == self.region) & (table["by"] == NO_CATEGORY)]
+        pooled = sorted(period for period in here["period"].unique() if POOLED_DASH in period)
+        head = [
+            text("head.measure"),
+            text("head.unit"),
+            text("head.quarter"),
+            text("head.interval", level=writer.level),
+        ]
+        head += [text("head.pooled", period=period) for period in pooled]
+        moved = {key: pick(change, measure=key, region=self.region, period=None) for key in writer.study.measures}
+        bases = [writer.base(row) for row in moved.values() if row is not None]
+        if bases:
+            head.append(text("head.change", base=bases[0]))
+        rows = []
+        for key in writer.study.measures:
+            row = pick(hours, measure=key, region=self.region, period=self.period)
+            if row is None:
+                continue
+            others = [pick(hours, measure=key, region=self.region, period=period) for period in pooled]
+            cells = [labels.measure(key), labels.unit(row["unit"]), labels.cell(row), self._interval_cell(row)]
+            cells += [self._with_interval(other) if other is not None else "" for other in others]
+            if bases:
+                cells.append(self._change_cell(moved[key]))
+            rows.append(cells)
+        subtitle = text("figure.measures_subtitle", place=labels.region(self.region))
+        return (Table(text("figure.measures_title"), head, rows), subtitle) if rows else None
+
+    # -- parts ----------------------------------------------------------------------------------------
+
+    @property
+    def _asked(self) -> dict:
+        return {"study": self.writer.study, "language": self.writer.language}
+
+    @property
+    def _when(self) -> dict[str, str]:
+        return {"period": self.writer.labels.period(self.period), "level": self.writer.level}
+
+    def _unit(self) -> str:
+        labels = self.writer.labels
+        return labels.unit(labels.measures[self.writer.study.config.estimation.headline].unit)
+
+    def _comparison(self, frame: pd.DataFrame, prefix: str, title: str) -> str:
+        drawn: Figure = comparison.draw_comparison(frame)
+        return to_svg(drawn, id_prefix=prefix, title=title, description=self._panel_words("", frame))
+
+    def _panel_words(self, name: str, part: pd.DataFrame) -> str:
+        text = self.writer.text
+        items = "; ".join(text("alt.value", label=row["label"], text=row["text"]) for row in part.to_dict("records"))
+        return text("alt.panel", panel=name, items=items) if name else items
+
+    def _trend_words(self, part: pd.DataFrame) -> str:
+        shown = part[part["value"].notna()].to_dict("records")
+        if not shown:
+            return ""
+        first, last = shown[0], shown[-1]
+        return self.writer.text("alt.trend", label=first["panel"], first=first["quarter"], last=last["quarter"],
+                                from_text=first["text"], to_text=last["text"])  # fmt: skip
+
+    def _table(self, caption: str, first: str, frame: pd.DataFrame) -> Table:
+        text = self.writer.text
+        head = [first, text("head.value"), text("head.interval", level=self.writer.level)]
+        rows = [[row["label"], row["text"], self._interval_cell(row)] for _, row in frame.iterrows()]
+        return Table(caption, head, rows)
+
+    def _interval_cell(self, row: pd.Series) -> str:
+        if row[["ci_low", "ci_high"]].isna().any():
+            return f"[{row['mark']}]" if row["mark"] else ""
+        return self.writer.interval(row)
+
+    def _with_interval(self, row: pd.Series) -> str:
+        text = str(row["text"]) if "text" in row.index else self.writer.labels.cell(row)
+        return text if pd.isna(row["value"]) else f"{text} ({self._interval_cell(row)})"
+
+    def _change_cell(self, row: pd.Series | None) -> str:
+        word = self.writer.word_for(row)
+        if row is None or word == "unknown":
+            return f"[{row['mark']}]" if row is not None and row["mark"] else ""
+        signed = self.writer.labels.signed(row["value"], row["unit"])
+        return f"{signed} ({self.writer.interval(row)}) {self.writer.text(f'change.word_{word}')}"
+
+
+def region_words(hours: ProtectedTable, measure: str, regions: list[str], *, reference: str, period: str) -> list[str]:
+    """How each region with a published value stands to the reference: higher, lower, within."""
+    other = pick(hours, measure=measure, region=reference, period=period)
+    rows = [pick(hours, measure=measure, region=code, period=period) for code in regions]
+    if other is None or pd.isna(other["value"]):
+        return []
+    return [compare_word(row, other) for row in rows if row is not None and pd.notna(row["value"])]
+
+
+def quarter_of(hours: ProtectedTable) -> str:
+    """The quarter that a table of hours reports."""
+    return the_period(hours.table)
+
+
+def _rows(wide: pd.DataFrame) -> Iterator[tuple[object, list[str]]]:
+    for key, row in wide.iterrows():
+        yield key, [str(cell) if pd.notna(cell) else "" for cell in row]

@@ -1,0 +1,60 @@
+"""Protected tables as CSV files that open well in a spreadsheet and carry names beside codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pandas as pd
+
+from analysis_lib.disclosure.protect import COLUMNS, ProtectedTable
+from analysis_lib.figures.labels import Labels
+from analysis_lib.publishing.catalogue import Catalogue
+from analysis_lib.study import Study
+
+BOM = "\ufeff"  # without it, spreadsheets take UTF-8 for the local code page
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NAMED = {"measure": "measure", "region": "region", "category": "category"}
+
+
+def csv_text(table: ProtectedTable, *, study: Study) -> str:
+    """The table as CSV: its own columns, and after measure, region and category their names in both languages."""
+    frame = table.table
+    names = {f"{column}_{language}": _names(frame, column, study, language)
+             for column in _NAMED for language in ("zh", "en")}  # fmt: skip
+    head = [name for column in COLUMNS for name in _with_names(column)]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow(head)
+    for place, row in enumerate(frame.to_dict("records")):
+        writer.writerow([names[column][place] if column in names else _cell(row[column]) for column in head])
+    return BOM + stream.getvalue()
+
+
+def _with_names(column: str) -> list[str]:
+    return [column, f"{column}_zh", f"{column}_en"] if column in _NAMED else [column]
+
+
+def _names(frame: pd.DataFrame, column: str, study: Study, language: str) -> list[str]:
+    labels, text = Labels(study, language), Catalogue(language)
+    if column == "region":
+        return [guarded(labels.region(code)) for code in frame["region"]]
+    if column == "category":
+        pairs = zip(frame["by"], frame["category"], strict=True)
+        return [guarded(labels.category(by, value)) for by, value in pairs]
+    return [guarded(text.texts.get(f"returns.{key}") or labels.measure(key)) for key in frame["measure"]]
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value or str(value) == "<NA>":
+        return ""
+    return guarded(value) if isinstance(value, str) else f"{value:.10g}"
+
+
+def guarded(text: str) -> str:
+    """A text that no spreadsheet takes for a formula.
+
+    >>> guarded("=1+1"), guarded("gross")
+    ("'=1+1", 'gross')
+    """
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -1,0 +1,408 @@
+"""Pages of a quarter, rendered from protected tables: the nation's and each region's, in each language."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+from babel.dates import format_date
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.figures.svg import share_glyphs
+from analysis_lib.publishing.charts import ChartMaker, Table, region_words
+from analysis_lib.publishing.sentences import Writer, pick, share_measures
+from analysis_lib.quarters import Quarter
+from analysis_lib.study import NATION, Study
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled when a site is put together
+MAX_POINTS = 6
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page of a quarter is made from.
+
+    Attributes
+    ----------
+    study : Study
+        The study.
+    quarter : Quarter
+        Quarter under report.
+    region : str
+        Region of the page, or the nation.
+    tables : dict of str to ProtectedTable
+        The nation's tables, or those of the region, by their names without ``region_``.
+    page_regions : list of str
+        Regions that have a page of their own in this release.
+    number : int
+        Release of the quarter.
+    """
+
+    study: Study
+    quarter: Quarter
+    region: str
+    tables: dict[str, ProtectedTable]
+    page_regions: list[str]
+    number: int
+
+    @property
+    def period(self) -> str:
+        """The quarter as a period of the tables."""
+        return str(self.quarter)
+
+    @property
+    def is_national(self) -> bool:
+        """Whether the page describes the whole population."""
+        return self.region == NATION
+
+    @cached_property
+    def headline(self) -> pd.Series | None:
+        """Row of the headline measure."""
+        if "hours" not in self.tables:
+            return None
+        key = self.study.config.estimation.headline
+        return pick(self.tables["hours"], measure=key, region=self.region, period=self.period)
+
+    def change_of(self, measure: str) -> pd.Series | None:
+        """Row of a measure's change."""
+        if "change" not in self.tables:
+            return None
+        return pick(self.tables["change"], measure=measure, region=self.region, period=None)
+
+    @property
+    def regions_below(self) -> list[str]:
+        """Regions compared on the page: those with pages, or those just below the region."""
+        if self.is_national:
+            return self.study.regions_at(self.study.config.estimation.page_level)
+        regions = self.study.regions
+        return [str(code) for code in regions.index[regions["parent"] == self.region]]
+
+
+def render_report(report: Report, language: str) -> str:
+    """The page of a quarter, for the nation or one of its regions."""
+    writer = Writer(report.study, language)
+    maker = ChartMaker(writer, report.region, report.period)
+    tables = report.tables
+    headline = report.study.config.estimation.headline
+    made = {
+        "trend": maker.trend(tables["series"], report.change_of(headline)) if "series" in tables else None,
+        "week": maker.week(tables["week"]) if "week" in tables else None,
+        "regions": maker.regions(tables["hours"], report.regions_below) if "hours" in tables else None,
+        "nested": maker.nested(tables["hours"]) if "hours" in tables else None,
+        "response": maker.response(tables["response"]) if "response" in tables else None,
+    }
+    categories = list(maker.categories(tables["hours"])) if "hours" in tables else []
+    shown = [*(chart for chart in made.values() if chart), *categories]
+    glyphs, panels = share_glyphs([panel for chart in shown for panel in chart.panels])
+    drawn = iter(panels)
+    charts = {chart.id: replace(chart, panels=[Markup(next(drawn)) for _ in chart.panels]) for chart in shown}
+    measures = maker.measures(tables["hours"], tables["change"]) if {"hours", "change"} <= set(tables) else None
+    depth = 2 if report.is_national else 3
+    return _render(
+        "report",
+        report.study,
+        language,
+        finding=writer.finding(report.headline, region=report.region, period=report.period),
+        lede=_lede(report, writer),
+        hero=hero(report, writer),
+        nested=charts.get("nested"),
+        points=main_points(report, writer),
+        charts=[charts[name] for name in ("trend", "regions", "week") if name in charts],
+        categories=[charts[chart.id] for chart in categories],
+        activities=_activities(report, writer),
+        measures=measures and {"table": measures[0], "subtitle": measures[1], "download": tables["hours"].name},
+        places=[{"href": f"{code}/index.html", "name": writer.labels.region(code)} for code in report.page_regions]
+        if report.is_national
+        else [],
+        quality=quality_lines(report, writer),
+        response=charts.get("response"),
+        glossary=_glossary(report, writer),
+        about=_about(report, writer),
+        home=None
+        if report.is_national
+        else {"href": "../index.html", "text": writer.text("page.back", nation=writer.labels.region(NATION))},
+        switch=switch(
+            report.study, language, depth, str(report.quarter), *([] if report.is_national else [report.region])
+        ),
+        download=_downloads(report, depth),
+        glyphs=Markup(glyphs),
+    )
+
+
+# -- sentences of the page ----------------------------------------------------------------------------
+
+
+def main_points(report: Report, writer: Writer) -> list[str]:
+    """Three to six sentences: the headline, its change, the nested measures, a guardrail, the regions."""
+    settings = report.study.config.estimation
+    row = report.headline
+    if row is None or "hours" not in report.tables:
+        return [writer.finding(None, region=report.region, period=report.period)]
+    points = [writer.value(row)]
+    if pd.notna(row["value"]):
+        points.append(writer.change(report.change_of(settings.headline)))
+    points += [
+        writer.value(other) for other in _rows(report, [key for key in settings.nested if key != settings.headline])
+    ]
+    points += [writer.share(other) for other in _rows(report, share_measures(report.study)) if pd.notna(other["value"])]
+    guards = [key for key, each in report.study.measures.items() if each.low_is_good is False]
+    for other in _rows(report, guards[:1]):
+        moved = writer.change(report.change_of(str(other["measure"])))
+        points.append(writer.text("point.with_change", value=writer.value(other), change=moved))
+    comparison = _regions_point(report, writer)
+    return [*points[: MAX_POINTS - len(comparison)], *comparison]
+
+
+def _regions_point(report: Report, writer: Writer) -> list[str]:
+    hours, key = report.tables["hours"], report.study.config.estimation.headline
+    if not report.is_national:
+        nation = pick(hours, measure=key, region=NATION, period=report.period)
+        here = report.headline
+        if nation is None or here is None or pd.isna(nation["value"]) or pd.isna(here["value"]):
+            return []
+        return [writer.comparison(here, nation)]
+    words = region_words(hours, key, report.regions_below, reference=NATION, period=report.period)
+    if len(words) < 2:
+        return []
+    counted = {"above": words.count("higher"), "below": words.count("lower"), "rest": words.count("within")}
+    return [writer.text("point.above_below", total=len(words), nation=writer.labels.region(NATION), **counted)]
+
+
+def hero(report: Report, writer: Writer) -> dict[str, str] | None:
+    """The one number that a reader takes away, with its interval and its change; None when it is not published."""
+    row = report.headline
+    if row is None or pd.isna(row["value"]):
+        return None
+    moved = report.change_of(str(row["measure"]))
+    word = writer.word_for(moved)
+    shown = {
+        "number": writer.labels.number(row["value"], row["unit"], row["statistic"]),
+        "unit": writer.labels.unit(row["unit"]),
+        "range": writer.text("page.interval", level=writer.level, interval=writer.interval(row)),
+        "word": "",
+    }
+    if moved is None or word == "unknown":
+        return shown
+    amount = writer.amount(moved["value"], moved["unit"], signed=True)
+    return shown | {
+        "word": writer.text(f"change.word_{word}"),
+        "direction": word.replace("_", "-"),
+        "since": writer.text("page.since", base=writer.base(moved)),
+        "amount": f"{amount} ({writer.interval(moved)})",
+    }
+
+
+def _lede(report: Report, writer: Writer) -> str:
+    words = [writer.labels.why(report.study.config.estimation.headline)]
+    words.append(writer.text("page.uncertainty", level=writer.level))
+    return (" " if writer.language == "en" else "").join(word for word in words if word)
+
+
+def _rows(report: Report, keys: list[str]) -> list[pd.Series]:
+    rows = [pick(report.tables["hours"], measure=key, region=report.region, period=report.period) for key in keys]
+    return [row for row in rows if row is not None]
+
+
+def quality_lines(report: Report, writer: Writer) -> list[str]:
+    """The data-quality box: response, diaries, checks, design, rules, risks, and what the figures are not for."""
+    text, labels, config = writer.text, writer.labels, report.study.config
+    lines = []
+    counts: dict[str, str] = {}
+    if "returns" in report.tables:
+        table = report.tables["returns"].table
+        counts = {row["measure"]: labels.number(row["value"], "count", "count") for row in table.to_dict("records")}
+    rate = pick(report.tables["response"], measure="response_rate") if "response" in report.tables else None
+    if rate is not None and pd.notna(rate["value"]) and "sampled" in counts:
+        lines.append(text("quality.response", rate=labels.number(rate["value"], "share"), sampled=counts["sampled"]))
+    if "diary_days" in counts:
+        lines.append(text("quality.diaries", days=counts["diary_days"], used=counts["diary_days_used"]))
+        problems = {name: counts[f"problems_{name}"] for name in ("rejected", "fixed", "warned")}
+        lines.append(text("quality.problems", **problems))
+    design = {
+        (True, True): "stratified",
+        (False, True): "clustered",
+        (True, False): "strata_only",
+        (False, False): "simple",
+    }
+    lines.append(text(f"quality.{design[bool(config.design.stratum), bool(config.design.psu)]}"))
+    limits = config.disclosure
+    numbers = {"people": limits.min_respondents, "units": limits.min_units, "base": limits.round_counts_to}
+    lines.append(text("quality.rules" if config.design.psu else "quality.rules_people", **numbers))
+    unit = labels.measures[config.estimation.headline].unit
+    lines.append(text("quality.smallest", amount=writer.amount(config.estimation.smallest_change, unit)))
+    return [*lines, text("quality.recall"), text("quality.not_for")]
+
+
+def _glossary(report: Report, writer: Writer) -> list[tuple[str, str]]:
+    labels, settings = writer.labels, report.study.config.estimation
+    keys = [key for key in dict.fromkeys([settings.headline, *settings.nested]) if labels.why(key)]
+    terms = [(labels.measure(key), labels.why(key)) for key in keys][:3]
+    for name in ("interval", "cannot_tell", *(["pooled"] if settings.pool_quarters > 1 else [])):
+        words = writer.text(f"glossary.{name}_text", level=writer.level, count=settings.pool_quarters)
+        terms.append((writer.text(f"glossary.{name}"), words))
+    return terms
+
+
+def _about(report: Report, writer: Writer) -> list[str]:
+    about, text = report.study.config.study, writer.text
+    following = report.quarter.shift(1)
+    lines = []
+    if source := getattr(about, f"source_{writer.language}"):
+        lines.append(text("about.source", source=source))
+    lines.append(text("about.cite", title=getattr(about, f"title_{writer.language}"), number=report.number,
+                      place=writer.labels.region(report.region), period=writer.labels.period(report.period)))  # fmt: skip
+    if about.contact:
+        lines.append(text("about.contact", contact=about.contact))
+    if following in report.study.config.calendar.quarters:
+        due = format_date(report.study.due_date(following), format="long", locale=writer.language)
+        lines.append(text("about.next", date=due))
+    else:
+        lines.append(text("about.last"))
+    return [*lines, text("about.licence")]
+
+
+def _activities(report: Report, writer: Writer) -> dict[str, object] | None:
+    if "activities" not in report.tables or report.tables["activities"].table.empty:
+        return None
+    table = report.tables["activities"]
+    rows = [
+        [writer.labels.measure(row["measure"]), writer.labels.cell(row),
+         "" if pd.isna(row["ci_low"]) else writer.interval(row)]
+        for _, row in table.table.iterrows()
+    ]  # fmt: skip
+    head = [writer.text("head.activity"), writer.labels.unit("hours_week")]
+    head.append(writer.text("head.interval", level=writer.level))
+    return {"table": Table(writer.text("page.activities"), head, rows), "download": table.name}
+
+
+# -- links and rendering ------------------------------------------------------------------------------
+
+
+def download_name(table: str, region: str) -> str:
+    """File name of a table's CSV."""
+    return f"{table}.csv" if region == NATION else f"{region}-{table}.csv"
+
+
+def _downloads(report: Report, depth: int) -> Callable[[str], str]:
+    return lambda table: f"{'../' * depth}data/{report.quarter}/{download_name(table, report.region)}"
+
+
+def switch(study: Study, language: str, depth: int, *path: str) -> list[dict[str, str]]:
+    """Links to the same page in the other languages."""
+    others = [other for other in study.config.publishing.languages if other != language]
+    return [
+        {
+            "href": f"{'../' * depth}{'/'.join([other, *path, 'index.html'])}",
+            "lang": {"zh": "zh-Hans", "en": "en"}[other],
+        }
+        for other in others
+    ]
+
+
+def _render(template: str, study: Study, language: str, **values: object) -> str:
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    writer = Writer(study, language)
+    return _ENVIRONMENT.get_template(f"{template}.html.jinja").render(
+        language=language,
+        t=writer.text,
+        style=Markup(style),
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        is_simulated=study.config.study.is_simulated,
+        study_title=getattr(study.config.study, f"title_{language}"),
+        **values,
+    )
+
+
+def render_overview(report: Report, language: str) -> str:
+    """First page of a language: the finding of the latest quarter, and the ways on."""
+    writer = Writer(report.study, language)
+    return _render(
+        "overview",
+        report.study,
+        language,
+        finding=writer.finding(report.headline, region=NATION, period=report.period),
+        lede=_lede(report, writer),
+        hero=hero(report, writer),
+        points=main_points(report, writer),
+        quarter=str(report.quarter),
+        places=[
+            {"href": f"{report.quarter}/{code}/index.html", "name": writer.labels.region(code)}
+            for code in report.page_regions
+        ],
+        switch=switch(report.study, language, 1),
+    )
+
+
+def render_archive(reports: list[Report], language: str) -> str:
+    """Every quarter with its finding, newest first."""
+    study = reports[0].study
+    writer = Writer(study, language)
+    entries = [
+        {
+            "href": f"../{report.quarter}/index.html",
+            "finding": writer.finding(report.headline, region=NATION, period=report.period),
+            "release": writer.text("site.release", number=report.number),
+        }
+        for report in sorted(reports, key=lambda report: report.quarter, reverse=True)
+    ]
+    return _render("archive", study, language, entries=entries, switch=switch(study, language, 2, "archive"))
+
+
+def render_choice(report: Report) -> str:
+    """The very first page: a choice of language, with the finding in each."""
+    study = report.study
+    entries = []
+    for language in study.config.publishing.languages:
+        writer = Writer(study, language)
+        entries.append(
+            {
+                "lang": {"zh": "zh-Hans", "en": "en"}[language],
+                "title": getattr(study.config.study, f"title_{language}"),
+                "finding": writer.finding(report.headline, region=NATION, period=report.period),
+                "href": f"{language}/index.html",
+                "read": writer.text("site.read"),
+            }
+        )
+    return _render("choose", study, study.config.publishing.languages[0], entries=entries)
+
+
+def navigation(
+    writer: Writer, quarter: Quarter, quarters: list[Quarter], region_path: str, has_page: Callable[[Quarter], bool]
+) -> tuple[str, str]:
+    """Links of a page to its neighbours in time, and the notice that an older page carries."""
+    depth = "../" * (2 if region_path else 1)
+    links = [(f"{depth}index.html", writer.text("site.home"))]
+    before = [other for other in quarters if other < quarter and has_page(other)]
+    after = [other for other in quarters if other > quarter and has_page(other)]
+    if before:
+        links.append(
+            (f"{depth}{before[-1]}/{region_path}index.html", writer.text("site.previous", period=str(before[-1])))
+        )
+    if after:
+        links.append((f"{depth}{after[0]}/{region_path}index.html", writer.text("site.next", period=str(after[0]))))
+    links.append((f"{depth}archive/index.html", writer.text("site.archive")))
+    items = Markup("\n").join(Markup('<li><a href="{}">{}</a></li>').format(href, words) for href, words in links)
+    if not after:
+        return str(items), ""
+    latest = after[-1]
+    notice = Markup('<p class="notice">{} <a href="{}">{}</a></p>').format(
+        writer.text("site.older"), f"{depth}{latest}/{region_path}index.html", writer.labels.period(str(latest))
+    )
+    return str(items), str(notice)
