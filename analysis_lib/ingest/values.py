@@ -218,9 +218,10 @@ def _shown(limit: float | None) -> str:
 
 _OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})?"
 _CLOCK = re.compile(rf"(\d{{1,2}}):(\d{{2}})(?::\d{{2}}(?:\.\d+)?)?{_OFFSET}")
+_CLOCK_IN_WORDS = re.compile(r"(\d{1,2})[点时](钟|整|半|一刻|三刻|(\d{1,2})分?)?")
+_QUARTER_HOURS = {"一刻": 15, "半": 30, "三刻": 45}
 _BARE_CLOCK = re.compile(r"(\d{1,2})(\d{2})")
 _HALF_OF_DAY = re.compile(r"(上午|早上|凌晨|中午|下午|晚上|am|pm|a\.m\.|p\.m\.)", re.IGNORECASE)
-_AFTERNOON = {"下午", "晚上", "中午", "pm", "p.m."}
 _MORNING = {"上午", "早上", "凌晨", "am", "a.m."}
 _DATE = re.compile(r"(\d{4})([-/.年])(\d{1,2})(?:\2|月)(\d{1,2})日?")
 _COMPACT_DATE = re.compile(r"(20\d{2}|19\d{2})(\d{2})(\d{2})")
@@ -237,41 +238,45 @@ def is_ambiguous_date(text: str) -> bool:
 
 def _clock(text: str, name: str, _column: Column, _vocabulary: Vocabulary) -> Reading:
     """Minutes after midnight, 0 to 1440; 1440 only as an end."""
-    rule, message = "", ""
+    if text.startswith("-"):
+        return _rejected("I50", "a negative time")
     half = _HALF_OF_DAY.search(text)
-    digits = text
+    found = _hour_minute((text[: half.start()] + text[half.end() :]).strip() if half else text)
+    if found is None:
+        return _rejected("I49", "not a clock time")
+    hour, minute, rule, message = found
     if half:
         rule, message = "I49", "twelve-hour clock read"
-        digits = (text[: half.start()] + text[half.end() :]).strip()
-    if "点" in digits or "时" in digits:
-        rule, message = "I49", "time in words read"
-        digits = re.sub("(点钟|点整|点|时)$", ":00", digits.replace("半", "30分").replace("一刻", "15分").rstrip("分"))
-        digits = re.sub("[点时]", ":", digits)
-    if match := _CLOCK.fullmatch(digits):
-        hour, minute = int(match[1]), int(match[2])
-    elif not half and (match := _BARE_CLOCK.fullmatch(digits)) and len(digits) >= 3:
-        rule, message = "I48", "time without a colon read"
-        hour, minute = int(match[1]), int(match[2])
-    elif not half and re.fullmatch(r"0?\.\d{2,}", digits):
-        rule, message = "I40", "spreadsheet fraction of a day read"
-        hour, minute = divmod(round(float(digits) * MINUTES_PER_DAY), 60)
-    elif text.startswith("-"):
-        return _rejected("I50", "a negative time")
-    else:
-        return _rejected("I49", "not a clock time")
-    if half:
-        word = half[0].lower()
-        if hour > 12 and word in _MORNING:
-            return _rejected("I49", "morning and an hour after noon")
-        hour += 12 if word in _AFTERNOON and hour < 12 and not (word == "中午" and hour > 3) else 0
-        hour -= 12 if word in _MORNING and hour == 12 else 0
+        hour = _hour_of_day(hour, half[0].lower())
     if (hour, minute) == (24, 0):
         if name != "end":
             return _rejected("I46", "24:00 can only end an episode")
         return Reading(MINUTES_PER_DAY, "I46", "fixed", "24:00 read as the end of the day")
-    if hour > 23 or minute > 59:
+    if not 0 <= hour <= 23 or minute > 59:
         return _rejected("I47", "no such time")
     return Reading(hour * 60 + minute, rule, "fixed" if rule else "", message)
+
+
+def _hour_minute(text: str) -> tuple[int, int, str, str] | None:
+    """Hour and minute as written, with the rule and message for an unusual way of writing them."""
+    if match := _CLOCK.fullmatch(text):
+        return int(match[1]), int(match[2]), "", ""
+    if match := _CLOCK_IN_WORDS.fullmatch(text):
+        return int(match[1]), _QUARTER_HOURS.get(match[2], int(match[3] or 0)), "I49", "time in words read"
+    if match := _BARE_CLOCK.fullmatch(text):
+        return int(match[1]), int(match[2]), "I48", "time without a colon read"
+    if re.fullmatch(r"0?\.\d{2,}", text):
+        hour, minute = divmod(round(float(text) * MINUTES_PER_DAY), 60)
+        return hour, minute, "I40", "spreadsheet fraction of a day read"
+    return None
+
+
+def _hour_of_day(hour: int, half: str) -> int:
+    """An hour of a twelve-hour clock as one of twenty-four; -1 when morning and hour contradict each other."""
+    if half in _MORNING:
+        return -1 if hour > 12 else hour % 12
+    is_before_noon = half == "中午" and hour in (10, 11)
+    return hour if hour >= 12 or is_before_noon else hour + 12
 
 
 def _date(text: str, name: str, _column: Column, vocabulary: Vocabulary) -> Reading:

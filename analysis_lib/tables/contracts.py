@@ -213,7 +213,11 @@ def check(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     try:
         contract.schema.validate(frame, lazy=True)
     except SchemaErrors as error:
-        broken = error.failure_cases.groupby(["column", "check"], dropna=False).size()
+        cases = error.failure_cases
+        # A column that is missing or too many is itself the failure case; anything else there would be a value.
+        is_column = cases["check"].isin(["column_in_dataframe", "column_in_schema"])
+        named = cases.assign(column=cases["column"].where(~is_column, cases["failure_case"]))
+        broken = named.groupby(["column", "check"], dropna=False).size()
         listed = "; ".join(f"{column}: {rule} ({count}×)" for (column, rule), count in broken.items())
         raise ContractError(
             f"{len(broken)} rule(s) broken: {listed}",
