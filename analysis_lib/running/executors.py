@@ -27,6 +27,18 @@ from analysis_lib.running.units import Job, Outcome
 
 LONGEST_TEMPORARY_FOLDER = 80  # of 107 bytes that the path of a socket may have
 PRELOAD = ["analysis_lib.running.preload"]
+# A fork copies the locks of a pool of threads but not its threads: pools are held at one, allocators start none.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # the allocator of pyarrow
+    "_RJEM_MALLOC_CONF": "background_thread:false",  # the allocator of polars
+    "PYTHONHASHSEED": "0",  # the order of a set must not decide a digit
+    # Read when matplotlib is imported, long before the kernel would say the same.
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+}
 GRACE_SECONDS = 5.0  # beyond its limit, for a unit to notice the limit itself and save its notebook
 
 
@@ -51,16 +63,13 @@ def stopping_on_signals() -> Iterator[None]:
 def start_fork_server() -> None:
     """Start importing in the background; units that start later find everything there."""
     forkserver.set_forkserver_preload(PRELOAD)
-    # One seed of hashes for all runs: the order of a set must not decide a digit.
-    before = os.environ.get("PYTHONHASHSEED")
-    os.environ["PYTHONHASHSEED"] = "0"
+    before = dict(os.environ)
+    os.environ.update(ENVIRONMENT)
     try:
         forkserver.ensure_running()
     finally:
-        if before is None:
-            del os.environ["PYTHONHASHSEED"]
-        else:
-            os.environ["PYTHONHASHSEED"] = before
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @dataclass(eq=False)

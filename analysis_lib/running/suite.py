@@ -90,6 +90,14 @@ def read_cells(path: Path) -> list[dict[str, Any]]:
     ]
 
 
+def imported_modules(path: Path) -> set[str]:
+    """Modules that a notebook imports."""
+    code = [ast.parse(cell["source"]) for cell in read_cells(path) if cell["cell_type"] == "code"]
+    nodes = [node for cell in code for node in ast.walk(cell)]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+
+
 def declared_parameters(path: Path) -> dict[str, type]:
     """Names and types of a notebook's one ``parameters`` cell.
 
