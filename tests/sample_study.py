@@ -35,10 +35,11 @@ C0202,P02,county,示例县乙二,Example County B2
 
 REFORMS_TOML = """
 [[reform]]
-key = "meeting-cap"
-effective = "2025Q4"
+id = "meeting-cap"
 title_zh = "会议总量控制"
 title_en = "Cap on meetings"
+groups = ["meeting"]
+units = { all = "2025Q4" }
 """
 
 

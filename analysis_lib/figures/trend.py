@@ -8,27 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.errors import InputRejected
 from analysis_lib.figures import style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, in_order
 from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
-from analysis_lib.study import NATION, Study, read_toml
+from analysis_lib.reforms import read_reforms
+from analysis_lib.study import NATION, Study
 
 PLOT_PX, LEFT_PX, TITLE_PX, BOTTOM_PX = 150, 30, 30, 26
 REFORM_PX = 16  # a line of text for each reform, between title and plot
 HEADROOM = 1.06
 
 
-def read_reforms(study: Study, language: str) -> pd.DataFrame:
-    """Dated reforms of ``reforms.toml`` in order: quarter, label; no rows when the study lists none."""
-    path = study.reference / "reforms.toml"
-    listed = read_toml(path).get("reform", []) if path.is_file() else []
-    try:
-        rows = [(str(Quarter.parse(reform["effective"])), str(reform[f"title_{language}"])) for reform in listed]
-    except KeyError as error:
-        raise InputRejected(
-            f"a reform lacks {error}", where=path.name, fix="give effective, title_zh, title_en"
-        ) from error
+def reform_lines(study: Study, *, language: str, region: str = NATION) -> pd.DataFrame:
+    """When each reform first came into force in a region, in order of time: quarter, label."""
+    dated = [(reform.first_start(study, region), reform.titles[language]) for reform in read_reforms(study)]
+    rows = [(str(start), title) for start, title in dated if start is not None]
     return pd.DataFrame(rows, columns=["quarter", "label"]).sort_values("quarter", kind="stable", ignore_index=True)
 
 

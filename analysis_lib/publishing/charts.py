@@ -92,13 +92,16 @@ class ChartMaker:
         if frame.empty:
             return None
         text, labels = self.writer.text, self.writer.labels
-        alt = "; ".join(text("alt.value", label=row["label"], text=row["text"]) for row in frame.to_dict("records"))
         title = text("figure.nested_title")
         return Chart(
             "nested",
             title,
             text("figure.nested_subtitle", unit=self._unit(), place=labels.region(self.region), **self._when),
-            [to_svg(nested.draw_nested(frame), id_prefix="nested", title=title, description=alt)],
+            [
+                to_svg(
+                    nested.draw_nested(frame), id_prefix="nested", title=title, description=self._panel_words("", frame)
+                )
+            ],
             self._table(title, text("head.measure"), frame),
             hours.name,
         )
@@ -110,7 +113,7 @@ class ChartMaker:
         if frame["value"].notna().sum() == 0 or frame["quarter"].nunique() < 2:
             return None
         text, labels = self.writer.text, self.writer.labels
-        reforms = trend.read_reforms(self.writer.study, self.writer.language)
+        reforms = trend.reform_lines(**self._asked, region=self.region)
         upper = trend.upper_end(frame)
         title = self.writer.change_heading(change, settings.headline)
         panels = [
@@ -172,8 +175,11 @@ class ChartMaker:
         if len(frame) < 2:
             return None
         words = region_words(hours, headline, regions, reference=self.region, period=self.period)
-        title = text("figure.regions_title", nation=labels.region(self.region), above=words.count("higher"),
-                     below=words.count("lower"))  # fmt: skip
+        counts = {"total": len(words), "above": words.count("higher"), "below": words.count("lower")}
+        alike = counts["above"] == counts["below"] == 0
+        title = text(
+            "figure.regions_alike" if alike else "figure.regions_title", mean=self.writer.mean(self.region), **counts
+        )
         subtitle = text("figure.regions_subtitle", title=labels.measure(headline), unit=self._unit(),
                         reference=labels.region(self.region), **self._when)  # fmt: skip
         return Chart(
@@ -278,7 +284,8 @@ class ChartMaker:
 
     def _panel_words(self, name: str, part: pd.DataFrame) -> str:
         text = self.writer.text
-        items = "; ".join(text("alt.value", label=row["label"], text=row["text"]) for row in part.to_dict("records"))
+        values = [text("alt.value", label=row["label"], text=row["text"]) for row in part.to_dict("records")]
+        items = text("alt.separator").join(values)
         return text("alt.panel", panel=name, items=items) if name else items
 
     def _trend_words(self, part: pd.DataFrame) -> str:
@@ -302,14 +309,16 @@ class ChartMaker:
 
     def _with_interval(self, row: pd.Series) -> str:
         text = str(row["text"]) if "text" in row.index else self.writer.labels.cell(row)
-        return text if pd.isna(row["value"]) else f"{text} ({self._interval_cell(row)})"
+        return text if row[["value", "ci_low"]].isna().any() else self.writer.with_interval(text, row)
 
     def _change_cell(self, row: pd.Series | None) -> str:
         word = self.writer.word_for(row)
         if row is None or word == "unknown":
             return f"[{row['mark']}]" if row is not None and row["mark"] else ""
+        is_share = row["unit"] == "share"
         signed = self.writer.labels.signed(row["value"], row["unit"])
-        return f"{signed} ({self.writer.interval(row)}) {self.writer.text(f'change.word_{word}')}"
+        amount = self.writer.amount(row["value"], row["unit"], signed=True) if is_share else signed
+        return f"{self.writer.with_interval(amount, row)} {self.writer.text(f'change.word_{word}')}"
 
 
 def region_words(hours: ProtectedTable, measure: str, regions: list[str], *, reference: str, period: str) -> list[str]:

@@ -23,9 +23,10 @@ from analysis_lib.ingest.simulate.hours import (
 from analysis_lib.ingest.simulate.officials import draw_sample, whole_frame
 from analysis_lib.ingest.simulate.places import place_table, population_table
 from analysis_lib.ingest.simulate.recall import answer_questionnaire
-from analysis_lib.ingest.simulate.scenarios import SCENARIOS, exposure, find_scenario, read_reforms
+from analysis_lib.ingest.simulate.scenarios import SCENARIOS, exposure, find_scenario
 from analysis_lib.ingest.simulate.streams import stream
 from analysis_lib.quarters import Quarter
+from analysis_lib.reforms import read_reforms
 from analysis_lib.study import Study, read_reference_csv
 
 SEED = 7

@@ -15,7 +15,7 @@ from analysis_lib.ingest.simulate.deliveries import deliver_quarter
 from analysis_lib.ingest.simulate.hours import TrueWeeks, live_quarter, settle_habits
 from analysis_lib.ingest.simulate.officials import draw_sample, whole_frame
 from analysis_lib.ingest.simulate.places import write_places
-from analysis_lib.ingest.simulate.scenarios import SCENARIOS, Scenario, find_scenario, read_reforms
+from analysis_lib.ingest.simulate.scenarios import SCENARIOS, Scenario, find_scenario
 from analysis_lib.ingest.simulate.truth import (
     claim_study,
     true_official_quarters,
@@ -23,6 +23,7 @@ from analysis_lib.ingest.simulate.truth import (
     write_truth,
 )
 from analysis_lib.quarters import Quarter
+from analysis_lib.reforms import read_reforms
 from analysis_lib.study import Study
 
 __all__ = ["SCENARIOS", "Scenario", "simulate_study"]

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis_lib.ingest.simulate.scenarios import Reform, Scenario, exposure
+from analysis_lib.ingest.simulate.scenarios import Scenario, exposure
 from analysis_lib.ingest.simulate.streams import centred_lognormal, stream
 from analysis_lib.quarters import Quarter
+from analysis_lib.reforms import Reform
 
 HOURS_PER_WEEK = 168
 GROUPS = ["meeting", "document", "form", "inspection", "digital"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis_lib.errors import InputRejected, UsageError, did_you_mean
+from analysis_lib.errors import UsageError, did_you_mean
 from analysis_lib.quarters import Quarter
-from analysis_lib.study import Study, read_toml
+from analysis_lib.reforms import Reform
 
 _REAL_CUT = {"meeting": -0.25, "document": -0.25, "form": -0.35, "inspection": -0.30}
 _CAPPED_COUNTS = {"meeting": -0.35, "document": -0.40, "form": 0.0, "inspection": -0.40}
@@ -90,36 +90,6 @@ def find_scenario(letter: str) -> Scenario:
     if letter not in SCENARIOS:
         raise UsageError(f"{letter!r} is not a scenario", where="scenario", fix=did_you_mean(letter, SCENARIOS))
     return SCENARIOS[letter]
-
-
-@dataclass(frozen=True, slots=True)
-class Reform:
-    """One reform of ``reforms.toml``: what it targets, and where it starts when."""
-
-    id: str
-    groups: tuple[str, ...]
-    starts: dict[str, Quarter]
-
-
-def read_reforms(study: Study) -> list[Reform]:
-    """The reforms of a study, with the start of every county below a treated region."""
-    reforms = []
-    for table in read_toml(study.reference / "reforms.toml").get("reform", []):
-        unknown = set(table["units"]) - set(study.regions.index)
-        if unknown:
-            raise InputRejected(
-                f"reform {table['id']}: {sorted(unknown)} are not in regions.csv",
-                where="reference/reforms.toml",
-                fix="name regions of regions.csv",
-            )
-        starts = {  # the nearest region wins: a county's own start over its province's
-            str(county): Quarter.parse(table["units"][region])
-            for county in study.regions.index
-            for region in study.ancestors(str(county))[::-1]
-            if region in table["units"]
-        }
-        reforms.append(Reform(table["id"], tuple(table["groups"]), starts))
-    return reforms
 
 
 def exposure(
