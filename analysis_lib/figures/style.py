@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
+from typing import Concatenate, ParamSpec
 
 import matplotlib as mpl
 import pandas as pd
@@ -72,14 +72,16 @@ def chart_settings() -> dict[str, object]:
     }
 
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Give a draw function the chart style without changing anyone else's settings."""
+def styled(draw: Callable[Concatenate[pd.DataFrame, P], Figure]) -> Callable[Concatenate[pd.DataFrame, P], Figure]:
+    """Give a draw function the chart style without changing anyone else's settings; no rows give an empty figure."""
 
     @functools.wraps(draw)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def wrapper(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
+        if frame.empty:
+            return Figure(figsize=(PANEL_WIDTH / POINTS_PER_INCH, ROW_PX / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
         register_fonts()
         with mpl.rc_context(chart_settings()):  # pyright: ignore[reportArgumentType]
-            return draw(*args, **kwargs)
+            return draw(frame, *args, **kwargs)
 
     return wrapper
 

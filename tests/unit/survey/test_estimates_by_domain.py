@@ -166,6 +166,11 @@ def test_a_period_without_data_has_rows_without_an_estimate(study: Study) -> Non
     assert found["estimate"].isna().all()
 
 
+def test_no_measure_asked_for_gives_a_table_without_rows(study: Study) -> None:
+    """A classification of hundreds of codes has no measure for each of them."""
+    assert estimate(officials(), [], study=study, regions=["all"], periods={"2026Q1": ["2026Q1"]}).empty
+
+
 def test_a_domain_within_one_psu_has_no_standard_error(study: Study) -> None:
     """Its scores add up to zero within the PSU: R would print a standard error of zero."""
     rows = officials().assign(tier=lambda frame: np.where(frame["psu"] == "C0101-0", "only here", "elsewhere"))
