@@ -294,3 +294,8 @@ def test_a_share_s_interval_stays_within_zero_and_one() -> None:
     rows = officials().query("quarter == '2026Q1'").assign(answer=lambda frame: frame["respondent_id"] == "C0101-0-0")
     found = share(rows, "answer", design=DESIGN).iloc[0]
     assert 0 < found["ci_low"] < found["estimate"] < found["ci_high"] < 1
+
+
+def test_no_measures_asked_gives_an_empty_table(study: Study) -> None:
+    """A classification of hundreds of codes has no measure per activity: its table is empty, not an error."""
+    assert estimate(officials(), [], study=study, regions=["all"], periods={"both": QUARTERS}).empty
