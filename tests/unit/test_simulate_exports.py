@@ -68,7 +68,7 @@ def test_each_quarter_has_a_sample_list_on_its_first_day_and_a_delivery_from_eve
         assert drops[0].id == f"{quarter}/{quarter.first_day}/sample"
         main = [drop for drop in drops[1:] if not drop.id.endswith("-late")]
         assert sorted(drop.id.split("/")[-1] for drop in main) == [
-            "p11-wjx", "p12-wjx", "p13-odk", "p14-odk", "p15-slots", "p16-slots",
+            "p91-wjx", "p92-wjx", "p93-odk", "p94-odk", "p95-slots", "p96-slots",
         ]  # fmt: skip
         assert all(quarter.last_day < drop.received for drop in drops[1:])
 
@@ -209,7 +209,7 @@ def test_the_truth_covers_every_place_tier_and_quarter_and_adds_up(study):
     cells = means.set_index(["quarter", "region", "tier"])
     for upper, lower in ((("all", "all"), [("all", tier) for tier in ("county", "township", "village")]),
                          (("all", "village"), [(code, "village") for code in study.regions_at("province")]),
-                         (("12", "all"), [(code, "all") for code in study.regions_at("county", under="12")])):  # fmt: skip
+                         (("92", "all"), [(code, "all") for code in study.regions_at("county", under="92")])):  # fmt: skip
         parts = cells.loc[[(str(LAST), *key) for key in lower]]
         mean = np.average(parts["gross"], weights=parts["officials"])
         assert cells.loc[(str(LAST), *upper), "gross"] == pytest.approx(mean)
@@ -287,4 +287,4 @@ def test_a_study_without_places_is_given_the_invented_ones(repository, tmp_path)
     (bare.reference / "regions.csv").unlink()
     (bare.reference / "population.csv").unlink()
     simulate_study(bare, quarters=[], progress=False)
-    assert Study.open(bare.root).region_name("11", "en") == "Example Province A"
+    assert Study.open(bare.root).region_name("91", "en") == "Example Province A"

@@ -138,10 +138,10 @@ def test_a_reform_starts_where_and_when_its_file_says(study):
         return {county for county, row in zip(counties, in_force, strict=True) if row.any()}
 
     assert treated(Quarter(2024, 2)) == set()
-    assert treated(Quarter(2024, 3)) == set(study.regions_at("county", under="11"))
-    assert treated(Quarter(2024, 4)) == {*study.regions_at("county", under="11"), "1401", "1402", "1202"}
+    assert treated(Quarter(2024, 3)) == set(study.regions_at("county", under="91"))
+    assert treated(Quarter(2024, 4)) == {*study.regions_at("county", under="91"), "9401", "9402", "9202"}
     never = set(counties) - treated(Quarter(2026, 3))
-    assert set(study.regions_at("county", under="16")) <= never
+    assert set(study.regions_at("county", under="96")) <= never
 
 
 def test_an_unknown_scenario_is_refused_with_the_list():
@@ -200,7 +200,7 @@ def test_d_the_total_is_flat_while_the_digital_share_rises(live):
 
 
 def test_e_the_cut_is_gone_within_four_quarters(live, frame):
-    start, here = Quarter(2024, 3), frame["region"].eq("1102").to_numpy()
+    start, here = Quarter(2024, 3), frame["region"].eq("9102").to_numpy()
 
     def cut(step: int) -> float:
         weeks = live("e", start.shift(step))

@@ -13,7 +13,7 @@ POPULATION_COLUMNS = ["region", "tier", "officials"]
 
 _STEMS = "甲乙丙丁戊己"
 _NUMERALS = "一二三四五"
-_FIRST_PROVINCE = 11
+_FIRST_PROVINCE = 91  # no province of the national code list begins with 9
 _MEAN_OFFICIALS = {"county": 320, "township": 360, "village": 450}
 
 
