@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -231,6 +232,17 @@ class Store:
 
 def read_drop(sidecar: Path) -> Drop:
     """Read a drop's sidecar; raises `InputRejected` when it is damaged or a file is gone."""
+    drop = _parse_sidecar(sidecar, sidecar.stat().st_mtime_ns)
+    for file in drop.files:
+        if not file.path.is_file():
+            raise InputRejected(
+                f"{file.path.name} is gone", where=drop.id, fix="restore it; raw drops are never edited"
+            )
+    return drop
+
+
+@cache  # a plan asks for the same drops once per unit
+def _parse_sidecar(sidecar: Path, _changed: int) -> Drop:
     folder = sidecar.parent
     drop_id = "/".join(folder.parts[-3:])
     try:
@@ -240,11 +252,6 @@ def read_drop(sidecar: Path) -> Drop:
         instrument, source, supersedes = table["instrument"], table["source"], tuple(table["supersedes"])
     except (tomllib.TOMLDecodeError, KeyError, ValueError) as error:
         raise InputRejected(f"damaged sidecar: {error}", where=drop_id, fix="receive the drop again") from error
-    for file in files:
-        if not file.path.is_file():
-            raise InputRejected(
-                f"{file.path.name} is gone", where=drop_id, fix="restore it; raw drops are never edited"
-            )
     content = combined_sha256(sorted(file.sha256 for file in files))
     return Drop(drop_id, quarter, received, instrument, source, files, supersedes, content)
 
