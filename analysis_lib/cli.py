@@ -29,6 +29,7 @@ from analysis_lib.errors import (
 
 if TYPE_CHECKING:
     from analysis_lib.quarters import Quarter
+    from analysis_lib.running.builds import Build
     from analysis_lib.running.runs import RunResult
     from analysis_lib.running.units import Planned
     from analysis_lib.study import Study
@@ -258,11 +259,14 @@ def status(
     """
     from analysis_lib.monitoring.ledger import Ledger
     from analysis_lib.running import due
+    from analysis_lib.running.runs import plan_quarters
+    from analysis_lib.tables.store import Store
 
     opened = _open(study)
     allowed = due.parse_days(fail_if_late) if fail_if_late else None
     ledger = Ledger(opened.ledger)
-    statuses = due.status(opened, ledger, _planned(opened, "", ""), dt.date.today())
+    planned = plan_quarters(opened, Store(opened).quarters_with_data())
+    statuses = due.status(opened, ledger, planned, dt.date.today())
     rows = [{**asdict(each), "quarter": str(each.quarter), "due": each.due.isoformat()} for each in statuses]
     last = ledger.last_run()
     if last:
@@ -280,7 +284,7 @@ def status(
 
 @app.command()
 def build(quarter: QuarterOption = "", study: StudyOption = "data", as_json: JsonOption = False) -> None:
-    """Build pages and downloads of a quarter (the latest by default) and the site; needs a complete run.
+    """Build pages and downloads of a quarter, or of every quarter that is complete, and the site.
 
     Example: jianfu build --quarter 2026Q3
     """
@@ -288,8 +292,9 @@ def build(quarter: QuarterOption = "", study: StudyOption = "data", as_json: Jso
 
     opened = _open(study)
     with study_lock(opened):
-        index = _build(opened, _quarter(opened, quarter) if quarter else _latest(opened))
-    _show({"index": str(index)}, as_json, str(index))
+        built = _build(opened, _quarters(opened, quarter, ""))
+    releases = {str(each): release for each, release in built.releases.items()}
+    _show({"releases": releases, "index": str(built.index)}, as_json, str(built.index))
 
 
 @app.command()
@@ -340,7 +345,7 @@ def assess(
         quarter = _latest(opened)
         result = _run(opened, [quarter], "", 0)
         _fail_if_units_failed(result)
-        index = _build(opened, quarter)
+        index = _build(opened, [quarter]).index
     language = lang or ("zh" if os.environ.get("LANG", "").startswith("zh") else "en")
     found = headline(opened, quarter, language)
     _show({"quarter": str(quarter), "headline": found, "index": str(index)}, as_json, f"{found}\n{index}")
@@ -393,6 +398,10 @@ def _quarters(study: Study, quarter: str, as_of: str) -> list[Quarter]:
 
     with_data = Store(study, parse_day(as_of)).quarters_with_data()
     if not quarter:
+        if not with_data:
+            raise InputRejected(
+                "no raw drops yet", where="raw", fix="jianfu receive FILES --quarter Q, or jianfu simulate"
+            )
         return with_data
     asked = _quarter(study, quarter)
     if asked not in with_data:
@@ -442,12 +451,15 @@ def _simulate(study: Study, scenario: str, seed: int) -> None:
     simulate_study(study, scenario=scenario, seed=seed)
 
 
-def _build(study: Study, quarter: Quarter) -> Path:
-    from analysis_lib.running.builds import build_quarter
+def _build(study: Study, quarters: list[Quarter]) -> Build:
+    from analysis_lib.running.builds import build_quarters
 
-    built = build_quarter(study, quarter)
-    say(f"release {built.release} of {quarter} {'built' if built.is_new else 'is up to date'}")
-    return built.index
+    built = build_quarters(study, quarters)
+    for quarter, release in built.releases.items():
+        say(f"release {release} {'built' if quarter in built.new else 'is up to date'}")
+    if built.incomplete:
+        say(f"not complete, left as they are: {', '.join(str(quarter) for quarter in built.incomplete)}")
+    return built
 
 
 def _files_by_role(given: list[str], roles: list[str]) -> dict[str, Path]:

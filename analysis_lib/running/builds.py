@@ -1,76 +1,101 @@
-"""Build a quarter's pages from complete results, once per state of what they are made from."""
+"""Build pages from complete results, once per state of what they are made from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analysis_lib.disclosure.handover import read_results
-from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import UnitFailed
 from analysis_lib.fingerprints import PACKAGE, files_fingerprint, fingerprint
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.runs import plan_quarters
 from analysis_lib.running.units import TABLES, Planned
-from analysis_lib.study import NATION, Study
+from analysis_lib.study import Study
+
+if TYPE_CHECKING:
+    from analysis_lib.publishing.site import Release
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A quarter's release, whether it was built just now, and the first page of the site."""
+    """What was built.
 
-    release: str
-    is_new: bool
+    Attributes
+    ----------
+    releases : dict of Quarter to str
+        The release in force of each quarter that is complete.
+    new : list of Quarter
+        Quarters whose release was written just now.
+    incomplete : list of Quarter
+        Quarters left alone because a unit of theirs is missing, failed or stale.
+    index : pathlib.Path
+        The first page of the site.
+    """
+
+    releases: dict[Quarter, str]
+    new: list[Quarter]
+    incomplete: list[Quarter]
     index: Path
 
 
-def build_quarter(study: Study, quarter: Quarter) -> Build:
-    """Build release and site of a quarter unless they stand already.
+def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
+    """Build the release of each complete quarter that lacks it, and the site; what stands is left alone.
 
     Raises
     ------
     UnitFailed
-        When a unit of the quarter is missing, failed or stale: half an assessment is not published.
+        When the last of the quarters is not complete: half an assessment is not published.
     """
-    planned = plan_quarters(study, [quarter])
-    waiting = [each for each in planned if each.reason]
-    if waiting:
-        listed = "; ".join(f"{each.unit.id}: {each.reason}" for each in waiting)
-        raise UnitFailed(
-            f"{len(waiting)} of {len(planned)} units are not up to date ({listed})",
-            where="build",
-            fix=f"jianfu run --quarter {quarter}",
-        )
+    ledger = Ledger(study.ledger)
+    index = study.reports / "site" / "index.html"
+    planned = {quarter: plan_quarters(study, [quarter]) for quarter in quarters}
+    incomplete = [quarter for quarter, units in planned.items() if any(each.reason for each in units)]
+    if quarters[-1] in incomplete:
+        raise _not_complete(quarters[-1], planned[quarters[-1]])
+    releases: dict[Quarter, str] = {}
+    built: dict[Quarter, tuple[Release, str]] = {}
+    for quarter, units in planned.items():
+        if quarter in incomplete:
+            continue
+        made_from = _fingerprint(study, units)
+        last = ledger.last_release(str(quarter))
+        if last and last["made_from"] == made_from and index.is_file():
+            releases[quarter] = last["release"]
+            continue
+        # Templates, figures and fonts are not loaded to find that nothing is to do.
+        from analysis_lib.disclosure.handover import read_results
+        from analysis_lib.publishing.site import build_release
+
+        results = {each.unit.name: read_results(each.folder(study) / TABLES) for each in units}
+        built[quarter] = (build_release(study, quarter, results), made_from)
+    if built:
+        from analysis_lib.publishing.site import build_site
+
+        build_site(study)
+    for quarter, (release, made_from) in built.items():
+        ledger.record_release(str(quarter), release.name, made_from=made_from)
+        releases[quarter] = release.name
+    new = [quarter for quarter, (release, _) in built.items() if release.is_new]
+    return Build(releases, new, incomplete, index)
+
+
+def _fingerprint(study: Study, units: list[Planned]) -> str:
     publishing = PACKAGE / "publishing"
-    made_from = fingerprint(
-        *(each.key for each in planned),
-        files_fingerprint(sorted(path for path in publishing.rglob("*.*") if path.is_file()), base=publishing),
+    files = sorted(path for path in publishing.rglob("*.*") if path.is_file())
+    return fingerprint(
+        *(each.key for each in units),
+        files_fingerprint(files, base=publishing),
         study.config.model_dump_json(exclude={"running"}),
     )
-    ledger = Ledger(study.ledger)
-    last = ledger.last_release(str(quarter))
-    index = study.reports / "site" / "index.html"
-    if last and last["made_from"] == made_from and index.is_file():
-        return Build(last["release"], False, index)
-    # Templates, figures and fonts are not loaded to find that nothing is to do.
-    from analysis_lib.publishing.site import build_release, build_site
-
-    release = build_release(study, quarter, _results(study, planned))
-    build_site(study)
-    ledger.record_release(str(quarter), release.name, made_from=made_from)
-    return Build(release.name, True, index)
 
 
-def headline(study: Study, quarter: Quarter, language: str) -> str:
-    """The finding of a quarter in one sentence, from the tables that its notebooks handed over."""
-    from analysis_lib.publishing import sentences
-
-    national = [each for each in plan_quarters(study, [quarter]) if each.unit.region == NATION]
-    tables = {name: table for handed in _results(study, national).values() for name, table in handed.items()}
-    return sentences.hours_answer(tables["hours"], tables["change"], study=study, language=language)
-
-
-def _results(study: Study, planned: list[Planned]) -> dict[str, dict[str, ProtectedTable]]:
-    """Protected tables by unit."""
-    return {each.unit.name: read_results(each.folder(study) / TABLES) for each in planned}
+def _not_complete(quarter: Quarter, units: list[Planned]) -> UnitFailed:
+    waiting = [each for each in units if each.reason]
+    listed = "; ".join(f"{each.unit.name}: {each.reason}" for each in waiting)
+    return UnitFailed(
+        f"{len(waiting)} of {len(units)} units of {quarter} are not up to date ({listed})",
+        where="build",
+        fix=f"jianfu run --quarter {quarter}",
+    )
