@@ -262,7 +262,7 @@ def _dated(frame: pl.DataFrame, respondents: pl.DataFrame, problems: Problems) -
 
 def _of_days(rows: pl.DataFrame, days: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     """Rows of the days that stand, with the position of their day."""
-    return rows.join(days.select(*key, DAY), on=key, how="inner")
+    return rows.join(days.select(*key, DAY), on=key, how="inner", maintain_order="left")
 
 
 # -- episodes ------------------------------------------------------------------------------------------
@@ -284,10 +284,20 @@ def _episodes(
     if not found:
         return pl.DataFrame()
     episodes = pl.concat([frame.drop(_DAY_KEY, strict=False) for frame in found], how="diagonal")
-    episodes = episodes.sort(DAY, "start_minute", "end_minute", ROW)
+    episodes = _in_order(episodes)
     episodes = checks.drop_copies(episodes, [DAY, "start_minute", "end_minute", *_content(episodes)], problems)
     episodes = checks.reject_overlaps(episodes, problems)
     return episodes.with_columns(days[name].gather(episodes[DAY]) for name in _DAY_KEY)
+
+
+def _in_order(episodes: pl.DataFrame) -> pl.DataFrame:
+    """Rows by day, start and end; rows that tie keep the order of drops, files and rows."""
+    # One number sorts faster than three columns, and most exports are in order already.
+    minutes = pl.col("start_minute") * (MINUTES_PER_DAY + 1) + pl.col("end_minute")
+    position = pl.col(DAY) * (MINUTES_PER_DAY + 1) ** 2 + minutes
+    if episodes.select(position).to_series().is_sorted():
+        return episodes
+    return episodes.sort(position, maintain_order=True)
 
 
 def _content(episodes: pl.DataFrame) -> list[str]:
@@ -321,7 +331,7 @@ def _from_slots(slots: pl.DataFrame, offset: int, problems: Problems) -> pl.Data
     start = ((pl.col("start") - offset) % MINUTES_PER_DAY).cast(pl.Int64)
     end = pl.min_horizontal(pl.col("start_minute") + pl.col("slot_minutes"), MINUTES_PER_DAY)
     timed = slots.with_columns(start.alias("start_minute")).with_columns(end.cast(pl.Int64).alias("end_minute"))
-    timed = timed.sort(DAY, "start_minute", ROW)
+    timed = _in_order(timed)
     content = _content(timed)
     return collapse(checks.drop_copies(timed, [DAY, "start_minute", *content], problems), content)
 

@@ -10,7 +10,7 @@ import mmap
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -173,13 +173,12 @@ def _parse(
 
     def parse(*, careful: bool) -> pa.Table:
         return pacsv.read_csv(
-            pa.py_buffer(content) if content is not None else pa.memory_map(str(path)),
+            _utf8_stream(path, content, dialect.encoding),
             read_options=pacsv.ReadOptions(
                 use_threads=not careful,  # only a parser on one thread knows the numbers of its rows
                 block_size=_PIECE,
                 column_names=names,
                 skip_rows=dialect.header_line,
-                encoding={"utf-8": "utf8"}.get(dialect.encoding, dialect.encoding),
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=dialect.delimiter,
@@ -204,6 +203,34 @@ def _parse(
         raise InputRejected(
             f"F11: damaged or cut off ({path.stat().st_size} bytes)", where=path.name, fix="ask the sender for it again"
         ) from error
+
+
+def _utf8_stream(path: Path, content: bytes | None, encoding: str) -> Any:
+    if encoding == "utf-8":
+        return pa.py_buffer(content) if content is not None else pa.memory_map(str(path))
+    return _Transcoded(path.open("rb") if content is None else io.BytesIO(content), encoding)
+
+
+class _Transcoded(io.RawIOBase):
+    """Bytes of another encoding as UTF-8, in large pieces; many times faster than the parser's own transcoding."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def readable(self) -> bool:
+        """Always; asked by the parser."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` bytes of UTF-8: two bytes of the encodings read here never become more than three."""
+        piece = self._stream.read(max(64, size * 2 // 3 - 64) if size > 0 else -1)
+        return self._decoder.decode(piece, final=not piece).encode()
+
+    def close(self) -> None:
+        """Close the stream below too."""
+        self._stream.close()
+        super().close()
 
 
 def _check_encoding(path: Path, content: bytes | None, encoding: str) -> None:
