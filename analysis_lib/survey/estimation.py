@@ -203,6 +203,8 @@ def estimate(
     not the same as having none.
     """
     asked = _Asked.of(official_quarters, keys, study, regions, by)
+    if asked.is_nothing:
+        return _no_rows()
     frames = [
         _estimates(official_quarters[official_quarters["quarter"].isin(quarters)], asked).assign(period=label)
         for label, quarters in periods.items()
@@ -239,6 +241,8 @@ def estimate_change(
     if set(earlier) & set(later):
         raise UsageError("a quarter is in both periods", where=label, fix="compare periods that do not overlap")
     asked = _Asked.of(official_quarters, keys, study, regions, by)
+    if asked.is_nothing:
+        return _no_rows()
     rows = official_quarters[official_quarters["quarter"].isin([*earlier, *later])]
     return _in_order([_estimates(rows, asked, later=set(later)).assign(period=label)], asked, [label])
 
@@ -270,6 +274,11 @@ class _Asked:
             # People without a category are in none.
             categories[column] = sorted(set(official_quarters[column].unique()) - {""}) if column else [""]
         return cls(study, known, {key: known[key] for key in keys}, list(dict.fromkeys(regions)), categories)
+
+    @property
+    def is_nothing(self) -> bool:
+        """No measure, region or column: as of a study without categories, or with too many codes for measures."""
+        return not (self.measures and self.regions and self.categories)
 
 
 def _estimates(rows: pd.DataFrame, asked: _Asked, later: set[str] | None = None) -> pd.DataFrame:
@@ -315,6 +324,11 @@ def _region_partitions(rows: pd.DataFrame, asked: _Asked) -> Iterator[tuple[list
             yield codes, _numbered(rows[level], codes)
         else:  # nobody in these quarters is placed at this level
             yield codes, np.full(len(rows), -1)
+
+
+def _no_rows() -> pd.DataFrame:
+    columns = CONTRACTS["estimates"].schema.columns
+    return pd.DataFrame({name: pd.Series(dtype=str(column.dtype)) for name, column in columns.items()})
 
 
 def _in_order(frames: list[pd.DataFrame], asked: _Asked, periods: list[str]) -> pd.DataFrame:

@@ -87,7 +87,7 @@ def estimate_domains(
     per_block = max(1, MAX_BLOCK // max(1, 8 * len(domain)))
     blocks = [
         _estimated_block(sample, domain, n_domains, variables[start : start + per_block], confidence_level, contrasts)
-        for start in range(0, max(1, len(variables)), per_block)  # no variables: columns without rows, not an error
+        for start in range(0, len(variables), per_block)
     ]
     return {name: np.concatenate([block[name] for block in blocks], axis=1) for name in MEASURED}
 
@@ -102,10 +102,9 @@ def _estimated_block(
 ) -> dict[str, np.ndarray]:
     rows = np.flatnonzero(domain >= 0)
     domain = domain[rows]
-    none = np.empty((len(rows), 0))
-    y, x, w = (np.column_stack([none, *(getattr(v, name)[rows] for v in variables)]) for name in ("y", "x", "weight"))
-    is_total = np.array([variable.statistic == "total" for variable in variables], dtype=bool)
-    is_share = np.array([variable.statistic == "share" for variable in variables], dtype=bool)
+    y, x, w = (np.stack([getattr(v, name)[rows] for v in variables], axis=1) for name in ("y", "x", "weight"))
+    is_total = np.array([variable.statistic == "total" for variable in variables])
+    is_share = np.array([variable.statistic == "share" for variable in variables])
 
     # Sums by domain and last-stage unit carry all that estimates and variances need.
     cell, domain_of_cell, unit = combine(domain, sample.stages[-1].unit[rows])

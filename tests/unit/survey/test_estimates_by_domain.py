@@ -9,6 +9,7 @@ from analysis_lib.errors import DesignError, UsageError
 from analysis_lib.study import Study
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.estimation import difference, estimate, estimate_change, mean, share
+from analysis_lib.tables.contracts import check
 
 QUARTERS = ["2025Q4", "2026Q1"]
 DESIGN = SurveyDesign(stratum="stratum", psu="psu")
@@ -166,9 +167,12 @@ def test_a_period_without_data_has_rows_without_an_estimate(study: Study) -> Non
     assert found["estimate"].isna().all()
 
 
-def test_no_measure_asked_for_gives_a_table_without_rows(study: Study) -> None:
-    """A classification of hundreds of codes has no measure for each of them."""
-    assert estimate(officials(), [], study=study, regions=["all"], periods={"2026Q1": ["2026Q1"]}).empty
+@pytest.mark.parametrize("nothing", ["keys", "regions", "by"])
+def test_nothing_asked_for_gives_a_table_without_rows(study: Study, nothing: str) -> None:
+    """A study may have no categories, no regions, or too many activity codes for a measure of each."""
+    asked = {"keys": ["gross"], "regions": ["all"], "by": ["tier"]} | {nothing: []}
+    found = estimate(officials(), **asked, study=study, periods={"2026Q1": ["2026Q1"]})
+    assert check(found, "estimates").empty
 
 
 def test_a_domain_within_one_psu_has_no_standard_error(study: Study) -> None:
