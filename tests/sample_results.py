@@ -39,7 +39,9 @@ def row(measure: str, unit: str, statistic: str, value: float, se: float, **doma
     }  # fmt: skip
 
 
-def hours_rows(regions: list[str], *, by_for: str = "all", keys: list[str] | None = None, **domain: object) -> list[dict]:
+def hours_rows(
+    regions: list[str], *, by_for: str = "all", keys: list[str] | None = None, **domain: object
+) -> list[dict]:
     rows = []
     for key in keys or list(HOURS):
         unit, statistic, value, se = HOURS[key]
@@ -61,10 +63,21 @@ def week_rows(regions: list[str], *, with_tiers: bool) -> list[dict]:
     rows = []
     for group, value in GROUPS.items():
         for region in regions:
-            rows.append(row(f"group_{group}", "hours_week", "mean", value * PLACES[region], 0.04 * value, region=region))
+            rows.append(
+                row(f"group_{group}", "hours_week", "mean", value * PLACES[region], 0.04 * value, region=region)
+            )
         if with_tiers:
             rows += [
-                row(f"group_{group}", "hours_week", "mean", value * factor, 0.06 * value, by="tier", category=tier, n=270)
+                row(
+                    f"group_{group}",
+                    "hours_week",
+                    "mean",
+                    value * factor,
+                    0.06 * value,
+                    by="tier",
+                    category=tier,
+                    n=270,
+                )
                 for tier, factor in TIER_FACTORS.items()
             ]
     return rows
@@ -91,7 +104,15 @@ def national_results(study: Study, quarter: str = "2026Q3") -> dict[str, dict[st
     """Results of the three national notebooks for a quarter."""
     quarters = QUARTERS[: QUARTERS.index(quarter) + 1]
     rates = [
-        row(measure, "share", "share", share * PLACES[region] ** 0.3, 0.01, region=region, n=1320 if region == "all" else 660)
+        row(
+            measure,
+            "share",
+            "share",
+            share * PLACES[region] ** 0.3,
+            0.01,
+            region=region,
+            n=1320 if region == "all" else 660,
+        )
         for measure, share in [("response_rate", 0.712), ("diary_rate", 0.641)]
         for region in ["all", "P01", "P02"]
     ]
@@ -135,16 +156,18 @@ def all_results(study: Study, quarter: str = "2026Q3") -> dict[str, dict[str, Pr
 
 
 def _protected(study: Study, tables: dict[str, list[dict]], quarter: str) -> dict[str, ProtectedTable]:
-    columns = list(row("", "", "", 0.0, 0.0))
-    protected = {}
+    found = {}
     for name, rows in tables.items():
-        frame = pd.DataFrame(rows, columns=columns).astype({"n": "int64", "n_psu": "int64"})
-        text = [column for column in columns if not rows and frame[column].dtype == object]
-        frame = frame.astype(dict.fromkeys(text, "str"))
-        if not rows:
-            numbers = ["estimate", "se", "ci_low", "ci_high", "df", "deff"]
-            frame = frame.astype(dict.fromkeys(numbers, "float64"))
-        elif name not in ("series", "region_series"):
-            frame["period"] = frame["period"].str.replace("2026Q3", quarter)
-        protected[name] = protect(frame, name, study=study)
-    return protected
+        if name not in ("series", "region_series"):
+            rows = [{**one, "period": one["period"].replace("2026Q3", quarter)} for one in rows]
+        found[name] = protected(study, name, rows)
+    return found
+
+
+def protected(study: Study, name: str, rows: list[dict]) -> ProtectedTable:
+    """Rows through the gate."""
+    columns = list(row("", "", "", 0.0, 0.0))
+    whole = {"n": "int64", "n_psu": "int64"}
+    numbers = ["estimate", "se", "ci_low", "ci_high", "df", "deff"]
+    kinds = {column: whole.get(column, "float64" if column in numbers else "str") for column in columns}
+    return protect(pd.DataFrame(rows, columns=columns).astype(kinds), name, study=study)

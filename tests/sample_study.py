@@ -35,11 +35,18 @@ C0202,P02,county,示例县乙二,Example County B2
 
 REFORMS_TOML = """
 [[reform]]
-id = "meeting-cap"
-title_zh = "会议总量控制"
-title_en = "Cap on meetings"
-groups = ["meeting"]
-units = { all = "2025Q4" }
+id = "fewer-shorter"
+title_zh = "少开会、开短会，少发文、发短文"
+title_en = "Fewer and shorter meetings and documents"
+groups = ["meeting", "document"]
+units = { P01 = "2025Q4", P02 = "2026Q1" }
+
+[[reform]]
+id = "one-form"
+title_zh = "一表通"
+title_en = "One form"
+groups = ["form"]
+units = { P02 = "2026Q2" }
 """
 
 

@@ -36,7 +36,7 @@ ACCENT = "#1b5e8c"
 REFORM = "#8a2f62"
 # Told apart by lightness too, so that they survive grey print and the common forms of colour blindness.
 SERIES = ["#1b5e8c", "#b3541e", "#7a3e74", "#2e7d5b"]
-KINDS = {"burden": "#1b5e8c", "service": "#2e8b67", "core": "#7b8691", "personal": "#8f99a3"}
+KINDS = {"burden": "#1b5e8c", "service": "#2e8b67", "core": "#7b8691", "personal": "#8a949e"}
 
 P = ParamSpec("P")
 
@@ -139,6 +139,15 @@ def wrapped(label: str, size: float = TEXT_PX) -> str:
     breaks = [place for place, character in enumerate(label) if character == " "] or [len(label) // 2]
     middle = min(breaks, key=lambda place: abs(2 * place - len(label)))
     return f"{label[:middle]}\n{label[middle:].strip()}"
+
+
+def shortened(text: str, limit: float, size: float = TEXT_PX) -> str:
+    """The text, cut with an ellipsis where it would be wider than ``limit`` px."""
+    if text_width(text, size) <= limit:
+        return text
+    while text and text_width(f"{text}…", size) > limit:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
 
 
 def label_column(labels: list[str], size: float = TEXT_PX) -> tuple[list[str], float, float]:

@@ -34,8 +34,8 @@ def prepare_trend(
     Returns
     -------
     pandas.DataFrame
-        panel (the measure's title), measure, series (its place among the measures), quarter, place (quarters since the first), unit, value, ci_low, ci_high, mark,
-        text, nation.
+        panel (the measure's title), measure, series (its place among the measures), quarter, place (quarters since
+        the first), unit, value, ci_low, ci_high, mark, text, nation.
     """
     labels = Labels(study, language)
     table = series.table
@@ -73,7 +73,7 @@ def draw_trend(frame: pd.DataFrame, *, reforms: pd.DataFrame | None = None, uppe
     for name, axes in zip(names, panels, strict=True):
         part = frame[frame["panel"] == name]
         _draw_panel(axes, part, upper, style.SERIES[int(part["series"].iloc[0]) % len(style.SERIES)])
-        _draw_reforms(axes, drawn, quarters=int(frame["place"].max()))
+        _draw_reforms(axes, drawn)
         style.title(axes, name, left=LEFT_PX, top=top)
     return style.figure_of(panels)
 
@@ -118,12 +118,16 @@ def _within(frame: pd.DataFrame, reforms: pd.DataFrame | None) -> list[tuple[flo
     ]
 
 
-def _draw_reforms(axes: Axes, reforms: list[tuple[float, str]], quarters: int) -> None:
-    for line, (place, label) in enumerate(reversed(reforms)):
-        top = 1 + (line * REFORM_PX + 11) / PLOT_PX
-        axes.plot([place, place], [0, top], transform=axes.get_xaxis_transform(), color=style.REFORM, linewidth=1.1,
+def _draw_reforms(axes: Axes, reforms: list[tuple[float, str]]) -> None:
+    """A dashed line for each reform, ending below its label: the earliest has the top row."""
+    panel_end = axes.bbox.x0 - LEFT_PX + style.PANEL_WIDTH
+    for row, (place, label) in enumerate(reversed(reforms)):
+        label = style.shortened(label, style.PANEL_WIDTH, style.SMALL_PX)
+        end = 1 + (row * REFORM_PX + 3) / PLOT_PX
+        axes.plot([place, place], [0, end], transform=axes.get_xaxis_transform(), color=style.REFORM, linewidth=1.1,
                   linestyle=(0, (4, 2.5)), clip_on=False)  # fmt: skip
-        is_late = place > quarters / 2
-        axes.annotate(label, (place, top), (-4 if is_late else 4, -3), xycoords=axes.get_xaxis_transform(),
-                      textcoords="offset points", ha="right" if is_late else "left", va="center",
-                      color=style.REFORM, fontsize=style.SMALL_PX)  # fmt: skip
+        from_end = panel_end - axes.transData.transform((place, 0))[0]
+        moved = min(0, from_end - style.text_width(label, style.SMALL_PX))  # a late reform's label ends with the panel
+        axes.annotate(label, (place, end), (moved, 7), xycoords=axes.get_xaxis_transform(), va="center",
+                      textcoords="offset points", color=style.REFORM, fontsize=style.SMALL_PX,
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip

@@ -187,7 +187,7 @@ class ChartMaker:
             title,
             subtitle,
             [self._comparison(frame, "regions", title)],
-            self._table(title, text("head.place"), frame),
+            self._table(self._titled(headline), text("head.place"), frame),
             hours.name,
         )
 
@@ -209,7 +209,7 @@ class ChartMaker:
                 title,
                 subtitle,
                 [self._comparison(frame, f"by-{column}", title)],
-                self._table(title, text("head.category"), frame),
+                self._table(self._titled(settings.headline), text("head.category"), frame),
                 hours.name,
             )
 
@@ -277,6 +277,12 @@ class ChartMaker:
     def _unit(self) -> str:
         labels = self.writer.labels
         return labels.unit(labels.measures[self.writer.study.config.estimation.headline].unit)
+
+    def _titled(self, measure: str) -> str:
+        labels = self.writer.labels
+        return self.writer.text(
+            "head.titled", title=labels.measure(measure), unit=labels.unit(labels.measures[measure].unit)
+        )
 
     def _comparison(self, frame: pd.DataFrame, prefix: str, title: str) -> str:
         drawn: Figure = comparison.draw_comparison(frame)

@@ -124,8 +124,9 @@ def render_report(report: Report, language: str) -> str:
         hero=hero(report, writer),
         nested=charts.get("nested"),
         points=main_points(report, writer),
-        charts=[charts[name] for name in ("trend", "regions", "week") if name in charts],
-        categories=[charts[chart.id] for chart in categories],
+        charts=[
+            charts[name] for name in ("trend", "regions", *(chart.id for chart in categories), "week") if name in charts
+        ],
         activities=_activities(report, writer),
         measures=measures and {"table": measures[0], "subtitle": measures[1], "download": tables["hours"].name},
         places=[{"href": f"{code}/index.html", "name": writer.labels.region(code)} for code in report.page_regions]
@@ -161,7 +162,7 @@ def main_points(report: Report, writer: Writer) -> list[str]:
     points += [
         writer.value(other) for other in _rows(report, [key for key in settings.nested if key != settings.headline])
     ]
-    points += [writer.share(other) for other in _rows(report, share_measures(report.study)) if pd.notna(other["value"])]
+    points += [writer.value(other) for other in _rows(report, share_measures(report.study))]
     guards = [key for key, each in report.study.measures.items() if each.low_is_good is False]
     for other in _rows(report, guards[:1]):
         moved = writer.change(report.change_of(str(other["measure"])))
@@ -182,7 +183,7 @@ def _regions_point(report: Report, writer: Writer) -> list[str]:
     if len(words) < 2:
         return []
     counted = {"above": words.count("higher"), "below": words.count("lower"), "rest": words.count("within")}
-    return [writer.text("point.above_below", total=len(words), nation=writer.labels.region(NATION), **counted)]
+    return [writer.text("point.above_below", total=len(words), mean=writer.mean(NATION), **counted)]
 
 
 def hero(report: Report, writer: Writer) -> dict[str, str] | None:
@@ -203,10 +204,17 @@ def hero(report: Report, writer: Writer) -> dict[str, str] | None:
     amount = writer.amount(moved["value"], moved["unit"], signed=True)
     return shown | {
         "word": writer.text(f"change.word_{word}"),
-        "direction": word.replace("_", "-"),
+        "tone": _tone(word, report.study.measures[str(row["measure"])].low_is_good),
         "since": writer.text("page.since", base=writer.base(moved)),
-        "amount": f"{amount} ({writer.interval(moved)})",
+        "amount": writer.with_interval(amount, moved),
     }
+
+
+def _tone(word: str, low_is_good: bool | None) -> str:
+    """Style of a change: for the better, for the worse, or neither; the word says which way it went."""
+    if low_is_good is None or word not in ("lower", "higher"):
+        return "neutral"
+    return "better" if (word == "lower") == low_is_good else "worse"
 
 
 def _lede(report: Report, writer: Writer) -> str:
@@ -358,7 +366,7 @@ def render_archive(reports: list[Report], language: str) -> str:
         {
             "href": f"../{report.quarter}/index.html",
             "finding": writer.finding(report.headline, region=NATION, period=report.period),
-            "release": writer.text("site.release", number=report.number),
+            "release": writer.text("site.entry", number=report.number),
         }
         for report in sorted(reports, key=lambda report: report.quarter, reverse=True)
     ]

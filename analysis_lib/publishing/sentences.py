@@ -103,10 +103,6 @@ class Writer:
             return self.text("point.hidden", title=title, mark=row["mark"])
         return self.text("point.value", title=title, **self._quantity(row))
 
-    def share(self, row: pd.Series) -> str:
-        """A ratio of the headline to work time."""
-        return self.text("point.share", **self._quantity(row))
-
     def change(self, row: pd.Series | None) -> str:
         """A change against an earlier quarter: word, amount and interval."""
         word = self.word_for(row)
@@ -146,7 +142,7 @@ class Writer:
         return self.text(
             f"compare.{compare_word(row, other)}",
             place=self.labels.region(row["region"]),
-            nation=self.labels.region(other["region"]),
+            mean=self.mean(other["region"]),
             quantity=self.labels.quantity(row["value"], row["unit"], row["statistic"]),
             other=self.labels.quantity(other["value"], other["unit"], other["statistic"]),
         )
@@ -156,9 +152,20 @@ class Writer:
         number = self.labels.signed(value, unit) if signed else self.labels.number(value, unit)
         return self.text(f"amount.{unit}", number=number, points=number.rstrip("%"))
 
+    def mean(self, region: str) -> str:
+        """What a place below is compared with: the mean of a region, or the national mean."""
+        return self.text(
+            "figure.national_mean" if region == NATION else "figure.mean", place=self.labels.region(region)
+        )
+
     def interval(self, row: pd.Series) -> str:
-        """Both bounds of a row."""
-        return self.labels.interval(row["ci_low"], row["ci_high"], row["unit"])
+        """Both bounds of a row; those of a change in a share are percentage points and carry no sign of per cent."""
+        text = self.labels.interval(row["ci_low"], row["ci_high"], row["unit"])
+        return text.replace("%", "") if CHANGE_ARROW in str(row.get("period", "")) else text
+
+    def with_interval(self, amount: str, row: pd.Series) -> str:
+        """A number or amount, with its interval in brackets."""
+        return self.text("amount.with_interval", amount=amount, interval=self.interval(row))
 
     def _quantity(self, row: pd.Series) -> dict[str, str]:
         quantity = self.labels.quantity(row["value"], row["unit"], row["statistic"])

@@ -76,7 +76,12 @@ def build_release(study: Study, quarter: Quarter, results: Results) -> Release:
         The new release, or the one that has this content already.
     """
     last = latest_release(study, quarter)
-    if last is not None and _hashes(_files(study, quarter, results, last.number)) == last.manifest["files"]:
+    # The same numbers can stand on other pages, where texts or templates changed; other numbers cannot on the same.
+    if (
+        last is not None
+        and _same_results(results, last)
+        and _hashes(_files(study, quarter, results, last.number)) == last.manifest["files"]
+    ):
         return last
     number = last.number + 1 if last else 1
     files = _files(study, quarter, results, number)
@@ -154,10 +159,20 @@ def _files(study: Study, quarter: Quarter, results: Results, number: int) -> dic
         for table in report.tables.values():
             name = pages.download_name(table.name, report.region)
             files[f"data/{quarter}/{name}"] = csv_text(table, study=study)
-    for unit, tables in results.items():
-        for name, table in tables.items():
-            files[f"{RESULTS}/{unit}/{name}.json"] = table.to_json()
-    return dict(sorted(files.items()))
+    return dict(sorted((files | _result_files(results)).items()))
+
+
+def _result_files(results: Results) -> dict[str, str]:
+    return {
+        f"{RESULTS}/{unit}/{name}.json": table.to_json()
+        for unit, tables in results.items()
+        for name, table in tables.items()
+    }
+
+
+def _same_results(results: Results, release: Release) -> bool:
+    released = {path: digest for path, digest in release.manifest["files"].items() if path.startswith(f"{RESULTS}/")}
+    return _hashes(_result_files(results)) == released
 
 
 def _reports(study: Study, quarter: Quarter, results: Results, number: int) -> list[pages.Report]:
