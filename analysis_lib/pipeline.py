@@ -170,7 +170,7 @@ def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
         *drops,
         files_fingerprint(files, base=reference),
         store.study.config.diary.model_dump_json(),
-        store.study.config.calendar.model_dump_json(include={"first"}),
+        store.study.config.study.timezone,
         code_fingerprint("ingest.tidy", "ingest.checks", "ingest.corrections", "ingest.values", "ingest.instruments"),
         code_fingerprint("ingest.platforms", "tables", "quarters"),
     )
