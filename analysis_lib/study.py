@@ -64,7 +64,7 @@ class Design(Section):
 
     stratum: str = Field("stratum", description="column of the stratum; empty: unstratified")
     psu: str = Field("psu", description="column of the primary sampling unit; empty: each respondent is one")
-    weight: str = Field("weight", description="column of the weight (persons or person-days)")
+    weight: str = Field("weight", description="column of the weight (persons or person-days); empty: each counts once")
     single_psu: SinglePsu = Field("refuse", description="what a stratum with one PSU does to the variance")
     nonresponse_classes: list[str] = Field(
         default_factory=lambda: ["stratum", "tier"],
