@@ -12,9 +12,10 @@ from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.runs import plan_quarters
 from analysis_lib.running.units import TABLES, Planned
-from analysis_lib.study import Study
+from analysis_lib.study import NATION, Study
 
 if TYPE_CHECKING:
+    from analysis_lib.disclosure.protect import ProtectedTable
     from analysis_lib.publishing.site import Release
 
 
@@ -65,11 +66,9 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
             releases[quarter] = last["release"]
             continue
         # Templates, figures and fonts are not loaded to find that nothing is to do.
-        from analysis_lib.disclosure.handover import read_results
         from analysis_lib.publishing.site import build_release
 
-        results = {each.unit.name: read_results(each.folder(study) / TABLES) for each in units}
-        built[quarter] = (build_release(study, quarter, results), made_from)
+        built[quarter] = (build_release(study, quarter, _results(study, units)), made_from)
     if built:
         from analysis_lib.publishing.site import build_site
 
@@ -79,6 +78,22 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
         releases[quarter] = release.name
     new = [quarter for quarter, (release, _) in built.items() if release.is_new]
     return Build(releases, new, incomplete, index)
+
+
+def headline(study: Study, quarter: Quarter, language: str) -> str:
+    """The finding of a quarter in one sentence, from the tables that its notebooks handed over."""
+    from analysis_lib.publishing import sentences
+
+    national = [each for each in plan_quarters(study, [quarter]) if each.unit.region == NATION]
+    tables = {name: table for handed in _results(study, national).values() for name, table in handed.items()}
+    return sentences.hours_answer(tables["hours"], tables["change"], study=study, language=language)
+
+
+def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, ProtectedTable]]:
+    """Protected tables by unit."""
+    from analysis_lib.disclosure.handover import read_results
+
+    return {each.unit.name: read_results(each.folder(study) / TABLES) for each in units}
 
 
 def _fingerprint(study: Study, units: list[Planned]) -> str:
