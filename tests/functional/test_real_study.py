@@ -76,3 +76,15 @@ def test_nothing_calls_real_people_simulated_or_officials(site: Path) -> None:
 def test_a_second_run_is_up_to_date(site: Path, study: Path, repository: Path) -> None:
     again = json.loads(jianfu(repository, "run", "--study", str(study), "--quarter", "2012Q4", "--json"))
     assert again["endings"] == []
+
+
+def test_a_study_without_regions_or_categories_gets_its_page_too(
+    shared_data: Callable[[str], Path], repository: Path, tmp_path: Path
+) -> None:
+    """240 diaries of students, given as raw episodes: nothing but a nation, hours and their intervals."""
+    data, folder = shared_data("atus_2014_diaries"), tmp_path / "study"
+    command = [sys.executable, "docs/tutorial/atus2014/build_study.py", "--data", str(data), "--out", str(folder)]
+    subprocess.run(command, cwd=repository, check=True, capture_output=True, timeout=60)
+    assessed = json.loads(jianfu(repository, "assess", "--study", str(folder), "--lang", "en", "--json"))
+    assert assessed["headline"].startswith("Education: ")
+    assert len(pages(Path(assessed["index"]).parent)) >= 3
