@@ -117,6 +117,55 @@ class Disclosure(Section):
     withheld_cv: float = Field(0.333, description="R16: coefficient of variation above which a cell is [x]")
 
 
+class Quality(Section):
+    """How returns are doubted: every cut is a choice of the study, and a flag removes nothing."""
+
+    false_alarm: float = Field(
+        0.001, gt=0, lt=0.5, description="share of honest respondents that an index held against a simulated null flags"
+    )
+    speeder_share: float = Field(0.4, gt=0, lt=1, description="faster than this share of the median is a speeder")
+    min_episodes: int = Field(7, ge=0, description="a diary day with fewer episodes is flagged")
+    max_unknown_minutes: int = Field(90, ge=0, description="a diary day with more unknown time is flagged")
+    max_activity_minutes: int = Field(180, ge=1, description="one stretch of work longer than this is flagged")
+    min_work_codes: int = Field(4, ge=0, description="a working day with fewer kinds of work is flagged")
+    max_missing_domains: int = Field(1, ge=0, description="basic domains that may be missing from a diary day")
+    basic_domains: dict[str, list[str]] = Field(
+        default_factory=dict, description="sleep, eating, care, travel: code prefixes; none where codes do not tell"
+    )
+    recall_pairs: dict[str, str] = Field(
+        default_factory=dict, description="recalled measure → the diary measure that it should resemble"
+    )
+    recall_ratio: list[float] = Field(
+        default_factory=lambda: [0.5, 2.0], min_length=2, max_length=2, description="usual range of recall over diary"
+    )
+
+
+class ListExperimentSettings(Section):
+    """The list experiment, where the questionnaire has one; an empty ``arm`` means it has none."""
+
+    key: str = Field("coping", description="first part of the names of its results")
+    arm: str = Field("", description="column of the arm: who got the long list")
+    short: str = Field("short", description="category of the arm without the sensitive item")
+    long: str = Field("long", description="category of the arm with it")
+    count: str = Field("list_count", description="column of the number of items that apply")
+    direct: str = Field("coping", description="column of the direct question, asked of everybody")
+    direct_at_least: float = Field(1, description="answers from here on admit the behaviour")
+    max_half_width: float = Field(0.10, gt=0, description="a share known less precisely is not printed")
+
+
+class OwnBurden(Section):
+    """What answering costs, as counted and as promised."""
+
+    diary_day_minutes: float = Field(15, ge=0, description="minutes that a diary day takes to fill in")
+    promised_minutes: float = Field(25, gt=0, description="most minutes promised per respondent and quarter")
+    plausible_minutes: list[float] = Field(
+        default_factory=lambda: [1.0, 120.0],
+        min_length=2,
+        max_length=2,
+        description="questionnaire times outside this range are replaced by the median of those within",
+    )
+
+
 class Running(Section):
     """How units are run."""
 
@@ -139,6 +188,9 @@ class StudyConfig(Section):
     diary: Diary = Diary()  # pyright: ignore[reportCallIssue]
     estimation: Estimation = Estimation()  # pyright: ignore[reportCallIssue]
     disclosure: Disclosure = Disclosure()  # pyright: ignore[reportCallIssue]
+    quality: Quality = Quality()  # pyright: ignore[reportCallIssue]
+    list_experiment: ListExperimentSettings = ListExperimentSettings()  # pyright: ignore[reportCallIssue]
+    own_burden: OwnBurden = OwnBurden()  # pyright: ignore[reportCallIssue]
     running: Running = Running()  # pyright: ignore[reportCallIssue]
     publishing: Publishing = Publishing()  # pyright: ignore[reportCallIssue]
 
