@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec
@@ -72,13 +73,22 @@ def chart_settings() -> dict[str, object]:
     }
 
 
+class Chart(Figure):
+    """A figure that shows itself at the end of a notebook cell, whichever backend is active."""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png", dpi=2 * POINTS_PER_INCH)
+        return image.getvalue()
+
+
 def styled(draw: Callable[Concatenate[pd.DataFrame, P], Figure]) -> Callable[Concatenate[pd.DataFrame, P], Figure]:
     """Give a draw function the chart style without changing anyone else's settings; no rows give an empty figure."""
 
     @functools.wraps(draw)
     def wrapper(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
         if frame.empty:
-            return Figure(figsize=(PANEL_WIDTH / POINTS_PER_INCH, ROW_PX / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
+            return Chart(figsize=(PANEL_WIDTH / POINTS_PER_INCH, ROW_PX / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
         register_fonts()
         with mpl.rc_context(chart_settings()):  # pyright: ignore[reportArgumentType]
             return draw(frame, *args, **kwargs)
@@ -92,7 +102,7 @@ def new_panels(count: int, *, height: float, left: float, right: float, top: flo
     Fixed margins instead of a fitted layout: panels of one family line up, and the same frame gives the same bytes.
     """
     width = count * PANEL_WIDTH
-    figure = Figure(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
+    figure = Chart(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
     return [
         figure.add_axes(
             (
