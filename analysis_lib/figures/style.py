@@ -76,10 +76,11 @@ def chart_settings() -> dict[str, object]:
 class Chart(Figure):
     """A figure that shows itself at the end of a notebook cell, whichever backend is active."""
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         image = io.BytesIO()
-        self.savefig(image, format="png", dpi=2 * POINTS_PER_INCH)
-        return image.getvalue()
+        self.savefig(image, format="png", dpi=2 * POINTS_PER_INCH)  # sharp on dense screens, shown at its own size
+        width, height = (round(inches * POINTS_PER_INCH) for inches in self.get_size_inches())
+        return image.getvalue(), {"width": width, "height": height}
 
 
 def styled(draw: Callable[Concatenate[pd.DataFrame, P], Figure]) -> Callable[Concatenate[pd.DataFrame, P], Figure]:
