@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures import comparison, nested, response, trend, working_week
-from analysis_lib.figures.labels import NO_CATEGORY, POOLED_DASH, the_period
+from analysis_lib.figures.labels import NO_CATEGORY, POOLED_DASH
 from analysis_lib.figures.svg import to_svg
-from analysis_lib.publishing.sentences import Writer, compare_word, largest_group, pick
+from analysis_lib.publishing.sentences import Writer, compare_word, largest_groups, pick
 from analysis_lib.study import NATION
 
 
@@ -96,7 +96,7 @@ class ChartMaker:
         return Chart(
             "nested",
             title,
-            text("figure.nested_subtitle", unit=self._unit(), place=labels.region(self.region), **self._when),
+            text("figure.nested_subtitle", unit=self._unit_first(), place=labels.region(self.region), **self._when),
             [
                 to_svg(
                     nested.draw_nested(frame), id_prefix="nested", title=title, description=self._panel_words("", frame)
@@ -124,7 +124,7 @@ class ChartMaker:
         quarters = list(frame["quarter"].unique())
         shown = [row for row in reforms.to_dict("records") if quarters[0] < row["quarter"] <= quarters[-1]]
         notes = [text("figure.reform", label=row["label"], period=labels.period(row["quarter"])) for row in shown]
-        subtitle = text("figure.trend_subtitle", unit=self._unit(), place=labels.region(self.region), first=quarters[0],
+        subtitle = text("figure.trend_subtitle", unit=self._unit_first(), place=labels.region(self.region), first=quarters[0],
                         last=quarters[-1], level=self.writer.level)  # fmt: skip
         if frame["nation"].notna().any():
             subtitle += text("figure.trend_nation", nation=labels.region(NATION))
@@ -136,20 +136,25 @@ class ChartMaker:
         )
 
     def week(self, week: ProtectedTable) -> Chart | None:
-        """How time divides among activity groups, for the place and by the first category column."""
+        """How time divides among activity groups: for the place, by the first category column, and for the nation."""
         text, labels = self.writer.text, self.writer.labels
         columns = [
             column for column in self.writer.study.config.estimation.categories if column in set(week.table["by"])
         ]
         frame = working_week.prepare_week(week, **self._asked, region=self.region, by=(columns or [NO_CATEGORY])[0])
+        if self.region != NATION:
+            frame = pd.concat([frame, working_week.prepare_week(week, **self._asked)], ignore_index=True)
         if frame["value"].notna().sum() == 0:
             return None
         upper = working_week.upper_end(frame)
         parts = [(str(name), part) for name, part in frame.groupby("panel", sort=False)]
         title, subtitle = text("figure.week_plain"), "figure.week_subtitle_plain"
-        largest = largest_group(week, labels, region=self.region)
-        if "burden" in labels.group_kinds.values() and largest is not None:
-            title = text("figure.week_title", label=labels.measure(str(largest["measure"])))
+        largest = [labels.measure(row["measure"]) for row in largest_groups(week, labels, region=self.region)]
+        if "burden" in labels.group_kinds.values() and largest:
+            title = text(
+                "figure.week_title" if len(largest) == 1 else "figure.week_title_several",
+                label=text("answer.and").join(largest),
+            )
             subtitle = "figure.week_subtitle"
         panels = [
             to_svg(working_week.draw_week(part, upper=upper), id_prefix=f"week{place}", title=name,
@@ -162,7 +167,12 @@ class ChartMaker:
         )
         table = Table(title, [text("head.activity"), *wide.columns], [[str(key), *row] for key, row in _rows(wide)])
         return Chart(
-            "week", title, text(subtitle, unit=labels.unit("hours_week"), **self._when), panels, table, week.name
+            "week",
+            title,
+            text(subtitle, unit=_capital(labels.unit("hours_week")), **self._when),
+            panels,
+            table,
+            week.name,
         )
 
     def regions(self, hours: ProtectedTable, regions: list[str]) -> Chart | None:
@@ -278,6 +288,9 @@ class ChartMaker:
         labels = self.writer.labels
         return labels.unit(labels.measures[self.writer.study.config.estimation.headline].unit)
 
+    def _unit_first(self) -> str:
+        return _capital(self._unit())
+
     def _titled(self, measure: str) -> str:
         labels = self.writer.labels
         return self.writer.text(
@@ -336,9 +349,8 @@ def region_words(hours: ProtectedTable, measure: str, regions: list[str], *, ref
     return [compare_word(row, other) for row in rows if row is not None and pd.notna(row["value"])]
 
 
-def quarter_of(hours: ProtectedTable) -> str:
-    """The quarter that a table of hours reports."""
-    return the_period(hours.table)
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _rows(wide: pd.DataFrame) -> Iterator[tuple[object, list[str]]]:

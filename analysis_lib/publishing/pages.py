@@ -183,7 +183,8 @@ def _regions_point(report: Report, writer: Writer) -> list[str]:
     if len(words) < 2:
         return []
     counted = {"above": words.count("higher"), "below": words.count("lower"), "rest": words.count("within")}
-    return [writer.text("point.above_below", total=len(words), mean=writer.mean(NATION), **counted)]
+    key = "point.alike" if counted["rest"] == len(words) else "point.above_below"
+    return [writer.text(key, total=len(words), mean=writer.mean(NATION), **counted)]
 
 
 def hero(report: Report, writer: Writer) -> dict[str, str] | None:

@@ -101,7 +101,7 @@ class Writer:
         title = self.labels.measure(row["measure"])
         if pd.isna(row["value"]):
             return self.text("point.hidden", title=title, mark=row["mark"])
-        return self.text("point.value", title=title, **self._quantity(row))
+        return self.text("point.value", title=title, **self.words(row))
 
     def change(self, row: pd.Series | None) -> str:
         """A change against an earlier quarter: word, amount and interval."""
@@ -167,7 +167,8 @@ class Writer:
         """A number or amount, with its interval in brackets."""
         return self.text("amount.with_interval", amount=amount, interval=self.interval(row))
 
-    def _quantity(self, row: pd.Series) -> dict[str, str]:
+    def words(self, row: pd.Series) -> dict[str, str]:
+        """Quantity, interval and its coverage, as texts ask for them."""
         quantity = self.labels.quantity(row["value"], row["unit"], row["statistic"])
         return {"quantity": quantity, "interval": self.interval(row), "level": self.level}
 
@@ -197,12 +198,20 @@ def response_answer(response: ProtectedTable, returns: ProtectedTable, *, study:
 
 
 def week_answer(week: ProtectedTable, *, study: Study, language: str, region: str = NATION) -> str:
-    """The group that takes most time: among the burdens where the study has them, else among all."""
+    """What takes most time, among the burdens where the study has them; several where they cannot be told apart."""
     writer = Writer(study, language)
-    row = largest_group(week, writer.labels, region=region)
-    if row is None:
+    rows = largest_groups(week, writer.labels, region=region)
+    if not rows:
         return writer.text("answer.no_week")
-    return writer.text("answer.week", label=writer.labels.measure(row["measure"]), **writer._quantity(row))
+    if len(rows) == 1:
+        return writer.text("answer.week", label=writer.labels.measure(rows[0]["measure"]), **writer.words(rows[0]))
+    listed = [
+        writer.text(
+            "answer.listed", label=writer.labels.measure(row["measure"]), quantity=writer.words(row)["quantity"]
+        )
+        for row in rows
+    ]
+    return writer.text("answer.week_several", label=writer.text("answer.and").join(listed))
 
 
 def hours_answer(
@@ -218,14 +227,14 @@ def hours_answer(
     return writer.text("point.with_change", value=writer.value(row), change=writer.change(moved))
 
 
-def largest_group(week: ProtectedTable, labels: Labels, *, region: str = NATION) -> pd.Series | None:
-    """Row of the burden group (any group where there is no burden) with the largest published value."""
+def largest_groups(week: ProtectedTable, labels: Labels, *, region: str = NATION) -> list[pd.Series]:
+    """Rows of the burden groups (any groups where there is no burden) that no other group is known to exceed."""
     kinds = labels.group_kinds
     burden = [key for key, kind in kinds.items() if kind == "burden"] or list(kinds)
     table = week.table
     here = (table["region"] == region) & (table["by"] == NO_CATEGORY) & table["measure"].isin(burden)
-    shown = table[here & table["value"].notna()]
-    return None if shown.empty else shown.sort_values("value", ascending=False, kind="stable").iloc[0]
+    shown = table[here & table["value"].notna()].sort_values("value", ascending=False, kind="stable")
+    return [row for _, row in shown.iterrows() if row["ci_high"] >= shown["ci_low"].iloc[0]]
 
 
 def share_measures(study: Study) -> list[str]:

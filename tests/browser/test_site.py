@@ -1,0 +1,145 @@
+"""The built site in headless Chromium, from disk and under its own policy, in both languages and two widths.
+
+What no parser sees: charts turned black, texts too small to read, pages that scroll sideways, requests to others.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sample_results import QUARTERS, all_results
+from sample_study import write_study
+
+from analysis_lib.publishing.site import build_release, build_site
+from analysis_lib.quarters import Quarter
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PAGES = [
+    "zh/2026Q3/index.html", "en/2026Q3/index.html", "zh/2026Q3/P01/index.html", "en/2026Q2/P01/index.html",
+    "zh/index.html", "en/archive/index.html", "index.html",
+]  # fmt: skip
+SMALLEST_TEXT_PX = 11
+NEAR_BLACK, BLACK_SHARE = 40, 0.4
+
+# In each chart: height in px of a text of its smallest size, from the scale of the glyphs' group and of the drawing.
+TEXT_SIZES = """() => [...document.querySelectorAll('svg:not(.glyphs)')].map(svg => {
+  const drawn = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+  const scales = [...svg.querySelectorAll('g[transform*="scale("]')].map(g => g.transform.baseVal.consolidate().matrix.a);
+  return drawn * 100 * Math.min(...scales);
+})"""
+UNDRAWN = """() => [...document.querySelectorAll('svg:not(.glyphs) use')].filter(use => {
+  const box = use.getBBox(); const path = document.querySelector(use.getAttribute('href'));
+  return path === null || (path.getAttribute('d') !== '' && box.width === 0);
+}).length"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    study = write_study(tmp_path_factory.mktemp("study") / "s")
+    for text in QUARTERS[-3:]:
+        build_release(study, Quarter.parse(text), all_results(study, text))
+    return build_site(study)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not on this machine (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(site, browser):
+    """Open a page at a width; what it complains of and asks for is collected."""
+    pages = []
+
+    def open_page(path: str, width: int, **options):
+        page = browser.new_page(viewport={"width": width, "height": 800}, **options)
+        page.complaints, page.requests_made = [], []
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("request", lambda request: page.requests_made.append(request.url))
+        page.goto((Path(site) / path).as_uri())
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_quiet_self_contained_legible_and_not_black(opened, path, width):
+    page = opened(path, width)
+    assert page.complaints == []
+    outside = [url for url in page.requests_made if not url.startswith(("file:", "data:"))]
+    assert outside == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(UNDRAWN) == 0, "every character of a chart has an outline on the page"
+    assert min(page.evaluate(TEXT_SIZES), default=SMALLEST_TEXT_PX) >= SMALLEST_TEXT_PX - 0.05
+    for place, chart in enumerate(page.locator("svg:not(.glyphs)").all()):
+        pixels = np.asarray(Image.open(io.BytesIO(chart.screenshot())).convert("L"))
+        assert (pixels < NEAR_BLACK).mean() < BLACK_SHARE, f"chart {place} is near black"
+        assert (pixels < 200).mean() > 0.005, f"chart {place} is near empty"
+
+
+@pytest.mark.parametrize("path", ["zh/2026Q3/index.html", "en/2026Q3/P01/index.html"])
+def test_twice_the_zoom_does_not_scroll_sideways(opened, path):
+    page = opened(path, 640, device_scale_factor=2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+
+
+@pytest.mark.parametrize("path", ["zh/2026Q3/index.html", "en/index.html"])
+def test_links_are_large_enough_to_touch_and_reached_by_keyboard(opened, path):
+    page = opened(path, 320)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('nav a, .tools a, summary, .places a')].map(a => a.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 24
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+
+
+def test_the_switch_and_the_quarters_can_be_walked(opened):
+    page = opened("zh/2026Q3/P01/index.html", 1280)
+    page.click("text=English")
+    assert page.locator("h1").inner_text().startswith("Gross hours lost in Example Province A")
+    page.click("text=Previous: 2026Q2")
+    assert "2nd quarter of 2026" in page.locator("h1").inner_text()
+    assert "older report" in page.locator(".notice").inner_text()
+    page.click(".notice a")
+    assert "3rd quarter of 2026" in page.locator("h1").inner_text()
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_the_first_screen_of_a_phone_holds_the_answer(opened):
+    page = opened("en/2026Q3/index.html", 320)
+    bottom = page.evaluate("document.querySelector('.range').getBoundingClientRect().bottom")
+    assert bottom <= 800
+
+
+def test_a_report_prints_on_a_few_pages(opened):
+    page = opened("zh/2026Q3/index.html", 1280)
+    pdf = page.pdf(format="A4", tagged=True)
+    assert pdf.startswith(b"%PDF")
+    assert b"/StructTreeRoot" in pdf, "the PDF is tagged"
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 8

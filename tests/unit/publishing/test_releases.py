@@ -1,0 +1,152 @@
+"""Releases that are never rewritten, and a site that is swapped in one step."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from sample_results import national_results, protected, regional_results, row
+from sample_study import write_study
+
+from analysis_lib.errors import PublicationBlocked
+from analysis_lib.publishing.site import build_release, build_site, latest_release
+from analysis_lib.quarters import Quarter
+
+FIRST, SECOND = Quarter(2026, 2), Quarter(2026, 3)
+
+
+def small_results(study, quarter, value=16.0):
+    """Few rows, so that a release is built quickly."""
+    hours = [
+        row(key, "hours_week", "mean", value, 0.3, region=region, period=str(quarter))
+        for key in ("gross", "avoidable", "excess")
+        for region in ("all", "P01", "P02")
+    ]
+    change = [row("gross", "hours_week", "mean", -1.0, 0.2, period=f"{quarter.shift(-4)}→{quarter}")]
+    national = {"hours": protected(study, "hours", hours), "change": protected(study, "change", change)}
+    regional = {"region_hours": protected(study, "region_hours", [one for one in hours if one["region"] != "P02"])}
+    return {"03-hours-lost": national, "10-region-brief/P01": regional}
+
+
+@pytest.fixture
+def study(tmp_path):
+    return write_study(tmp_path / "s")
+
+
+def tree(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_release_holds_pages_downloads_results_and_their_hashes(study):
+    release = build_release(study, SECOND, small_results(study, SECOND))
+    assert (release.name, release.is_new) == ("2026Q3/r1", True)
+    assert sorted(release.manifest["files"]) == [
+        "data/2026Q3/P01-region_hours.csv", "data/2026Q3/change.csv", "data/2026Q3/hours.csv",
+        "en/2026Q3/P01/index.html", "en/2026Q3/index.html", "results/03-hours-lost/change.json",
+        "results/03-hours-lost/hours.json", "results/10-region-brief/P01/region_hours.json",
+        "zh/2026Q3/P01/index.html", "zh/2026Q3/index.html",
+    ]  # fmt: skip
+    assert release.manifest["is_simulated"] is True
+
+
+def test_the_same_results_are_not_released_twice(study):
+    first = build_release(study, SECOND, small_results(study, SECOND))
+    before = tree(study.reports)
+    again = build_release(study, SECOND, small_results(study, SECOND))
+    assert (again.name, again.is_new) == (first.name, False)
+    assert tree(study.reports) == before
+
+
+def test_a_changed_number_is_a_new_release_beside_the_old(study):
+    build_release(study, SECOND, small_results(study, SECOND))
+    old = tree(study.reports / "2026Q3" / "r1")
+    release = build_release(study, SECOND, small_results(study, SECOND, value=15.0))
+    assert release.name == "2026Q3/r2"
+    assert tree(study.reports / "2026Q3" / "r1") == old
+    build_site(study)
+    assert "15.0" in (study.reports / "site" / "en" / "2026Q3" / "index.html").read_text(encoding="utf-8")
+
+
+def test_two_machines_build_the_same_bytes(tmp_path):
+    trees = []
+    for name in ("a", "b"):
+        study = write_study(tmp_path / name)
+        for quarter in (FIRST, SECOND):
+            build_release(study, quarter, small_results(study, quarter))
+        build_site(study)
+        trees.append(tree(study.reports / "site"))
+    assert trees[0] == trees[1]
+    assert len(trees[0]) == 20
+
+
+def test_pages_of_a_site_know_their_neighbours_and_every_link_leads_somewhere(study):
+    for quarter in (FIRST, SECOND):
+        build_release(study, quarter, small_results(study, quarter))
+    site = build_site(study)
+    older = (site / "en" / "2026Q2" / "P01" / "index.html").read_text(encoding="utf-8")
+    newest = (site / "en" / "2026Q3" / "P01" / "index.html").read_text(encoding="utf-8")
+    assert "This is an older report" in older
+    assert 'href="../../2026Q3/P01/index.html"' in older
+    assert "This is an older report" not in newest
+    assert "Previous: 2026Q2" in newest
+    for page in site.rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        assert "<!--site" not in html
+        for href in re.findall(r'href="([^"#][^"]*)"', html):
+            assert href.startswith("data:") or (page.parent / href).is_file(), f"{page.name}: {href}"
+    titles = {
+        page: re.findall("<title>(.*?)</title>", page.read_text(encoding="utf-8"))[0] for page in site.rglob("*.html")
+    }
+    assert len(set(titles.values())) == len(titles)
+
+
+def test_the_released_page_itself_is_left_alone(study):
+    for quarter in (FIRST, SECOND):
+        build_release(study, quarter, small_results(study, quarter))
+    before = tree(study.reports / "2026Q2")
+    build_site(study)
+    assert tree(study.reports / "2026Q2") == before
+
+
+def test_the_site_is_a_link_that_is_swapped(study):
+    build_release(study, FIRST, small_results(study, FIRST))
+    first = build_site(study).resolve()
+    assert build_site(study).resolve() == first
+    build_release(study, SECOND, small_results(study, SECOND))
+    second = build_site(study).resolve()
+    assert second != first
+    assert first.is_dir(), "a reader may still have it open"
+    build_release(study, SECOND, small_results(study, SECOND, value=12.0))
+    build_site(study)
+    assert not first.exists()
+    manifest = json.loads((study.reports / "site" / "release.json").read_text(encoding="utf-8"))
+    assert [release["name"] for release in manifest["releases"]] == ["2026Q2/r1", "2026Q3/r2"]
+
+
+def test_a_release_changed_by_hand_is_not_shown(study):
+    release = build_release(study, SECOND, small_results(study, SECOND))
+    page = release.folder / "en" / "2026Q3" / "index.html"
+    page.write_text(page.read_text(encoding="utf-8").replace("16.0", "6.0"), encoding="utf-8")
+    with pytest.raises(PublicationBlocked, match="not what was released"):
+        build_site(study)
+
+
+def test_nothing_to_show_is_said(study):
+    with pytest.raises(PublicationBlocked, match="no release"):
+        build_site(study)
+    assert latest_release(study, SECOND) is None
+
+
+def test_a_region_code_that_is_no_address_is_refused(study):
+    results = small_results(study, SECOND)
+    results["10-region-brief/..%2f"] = results.pop("10-region-brief/P01")
+    with pytest.raises(PublicationBlocked, match="address"):
+        build_release(study, SECOND, results)
+
+
+def test_full_results_make_a_release(study):
+    """The literal results of every notebook, once through the whole."""
+    results = {**national_results(study), "10-region-brief/P02": regional_results(study, "P02")}
+    files = build_release(study, SECOND, results).manifest["files"]
+    assert {"data/2026Q3/series.csv", "data/2026Q3/returns.csv", "data/2026Q3/P02-region_week.csv"} <= set(files)
