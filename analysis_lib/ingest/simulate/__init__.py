@@ -34,6 +34,7 @@ def simulate_study(
     *,
     scenario: str = "b",
     seed: int = 20231,
+    fabricated: float = 0.0,
     quarters: Iterable[Quarter] | None = None,
     progress: bool = True,
 ) -> None:
@@ -45,6 +46,8 @@ def simulate_study(
         A letter of ``SCENARIOS``.
     seed : int
         The same seed gives the same bytes; a quarter's drops do not depend on which others are asked for.
+    fabricated : float
+        Share of units, and of people for each way of making answers up, that is planted and listed in the truth.
     quarters : iterable of Quarter, optional
         Quarters whose drops are written; all of the calendar by default. The truth always covers the calendar.
     progress : bool
@@ -62,7 +65,7 @@ def simulate_study(
         if quarter not in calendar:
             hint = did_you_mean(str(quarter), map(str, calendar))
             raise UsageError(f"{quarter} is not in the study's calendar", where="simulate", fix=hint)
-    claim_study(study, world, seed)
+    claim_study(study, world, seed, fabricated)
     write_places(study)
     frame = whole_frame(study, seed=seed)
     official_quarters, population_means = [], []
@@ -74,7 +77,7 @@ def simulate_study(
         official_quarters.append(true_official_quarters(panel, now))
         population_means.append(true_population_means(frame, now, study))
         if quarter in wanted:
-            deliver_quarter(study, panel, now, before, scenario=world, seed=seed)
+            deliver_quarter(study, panel, now, before, scenario=world, seed=seed, fabricated=fabricated)
         before = now
     write_truth(study, pd.concat(official_quarters), pd.concat(population_means))
 

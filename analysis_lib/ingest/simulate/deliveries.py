@@ -13,12 +13,14 @@ from analysis_lib.ingest.instruments import read_instrument
 from analysis_lib.ingest.simulate.diaries import DAY_TYPES, draw_dates, draw_day
 from analysis_lib.ingest.simulate.dirt import resubmitted, soil_days
 from analysis_lib.ingest.simulate.exports import Delivery, write_delivery, write_sample
+from analysis_lib.ingest.simulate.fabricated import plant, with_copied_diaries
 from analysis_lib.ingest.simulate.fieldwork import field_response, in_the_daytime, late_delivery, main_delivery
 from analysis_lib.ingest.simulate.hours import TrueWeeks
+from analysis_lib.ingest.simulate.listing import ask_list
 from analysis_lib.ingest.simulate.recall import answer_questionnaire
 from analysis_lib.ingest.simulate.scenarios import Scenario
 from analysis_lib.ingest.simulate.streams import stream
-from analysis_lib.ingest.simulate.truth import write_dirt
+from analysis_lib.ingest.simulate.truth import write_dirt, write_fabricated, write_list_truth
 from analysis_lib.study import Study
 from analysis_lib.tables.store import Store
 
@@ -29,13 +31,25 @@ _LAST_FILING_DAYS = 4  # a diary day is handed in this soon
 
 
 def deliver_quarter(
-    study: Study, panel: pd.DataFrame, now: TrueWeeks, before: TrueWeeks, *, scenario: Scenario, seed: int
+    study: Study,
+    panel: pd.DataFrame,
+    now: TrueWeeks,
+    before: TrueWeeks,
+    *,
+    scenario: Scenario,
+    seed: int,
+    fabricated: float = 0.0,
 ) -> None:
-    """Write the drops of a quarter through the store, and the count of faults planted in them to the truth."""
+    """Write the drops of a quarter through the store, and what was planted in them to the truth."""
     quarter = now.quarter
     response = field_response(panel, now, quarter, scenario=scenario, rng=stream(seed, "response", quarter))
     answers = answer_questionnaire(panel, now, before, scenario=scenario, rng=stream(seed, "recall", quarter))
-    returns = panel[["respondent_id", "region"]].join(response).join(answers)[response["answers"]]
+    listed = ask_list(answers["coping"], quarter, stream(seed, "list", quarter))
+    answers = answers.join(listed.drop(columns="does_it"))
+    everybody = panel[["respondent_id", "region", "psu"]].join(response).join(answers)
+    returns, made_up = plant(everybody[response["answers"]], fabricated, quarter, seed=seed)
+    write_fabricated(study, str(quarter), made_up)
+    write_list_truth(study, str(quarter), panel, listed["does_it"])
     _deliver_sample(study, panel, now)
     provinces = study.regions_at("province")
     planted = []
@@ -109,7 +123,7 @@ def _collect(
     tally: Counter[str],
 ) -> Delivery:
     """Questionnaires, diary days and episodes of one delivery, before dirt in cells and rows."""
-    no_answers = ["region", "answers", "weekday", "weekend", "is_late"]
+    no_answers = ["region", "psu", "diary_of", "answers", "weekday", "weekend", "is_late"]
     answers = pd.concat([new, resubmitted(resent, rng)], ignore_index=True).drop(columns=no_answers)
     tally["resent_in_late_delivery"] += len(resent)
     moved = scenario.moved_online
@@ -131,6 +145,7 @@ def _collect(
         )
         rounded_to = _SLOT_MINUTES if platform == "slots" else None
         drawn = draw_day(now, diarists.index.to_numpy(), day_type, rounded_to=rounded_to, moved=moved, rng=rng)
+        drawn = with_copied_diaries(drawn, diarists)
         episodes.append(drawn.assign(day=first + drawn["row"]).drop(columns="row"))
     return Delivery(
         answers,

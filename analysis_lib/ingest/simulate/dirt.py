@@ -50,6 +50,9 @@ def soil_cells(
     """Plant faults in single cells of a questionnaire; a cell has one fault at most."""
     soiled = {}
     for name, spec in columns.items():
+        if (answers[name] == "").all():  # a question that was not put this quarter
+            soiled[name] = answers[name].tolist()
+            continue
         cells, luck, pick, floor = answers[name].tolist(), rng.random(len(answers)), rng.random(len(answers)), 0.0
         for fault in _SOILED_TYPES.get(spec.type, []):
             hit = np.flatnonzero((luck >= floor) & (luck < floor + CELL_RATES[fault]))

@@ -48,6 +48,8 @@ def write_delivery(
     write = {"wjx": _write_wjx, "odk": _write_odk, "slots": _write_slots}[instrument.platform]
     columns = instrument.files["questionnaire"].columns
     texts = delivery.answers.drop(columns="submitted_at").map(_as_text)
+    arms = _reversed(instrument.values["list_arm"])
+    texts["list_arm"] = texts["list_arm"].map(arms).fillna("")  # blank in quarters without the list
     answers = texts.assign(submitted_at=delivery.answers["submitted_at"])
     answers = dirt.soil_cells(answers, columns, list(instrument.missing), rng, tally)
     answers = dirt.soil_rows(answers, rng, tally).sort_values("submitted_at", kind="stable", ignore_index=True)

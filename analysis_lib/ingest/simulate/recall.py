@@ -50,7 +50,7 @@ def answer_questionnaire(
     Returns
     -------
     pandas.DataFrame
-        One column per question of the questionnaire, indexed as ``panel``.
+        One column per question of the questionnaire, and is_dictated, indexed as ``panel``.
     """
     officials = panel.index.to_numpy()
     praised = scenario.dictated * (now.exposure[officials].max(axis=1) > 0)
@@ -180,4 +180,5 @@ def _hand_down(
     dictating = units[rng.random(len(units)) < _DICTATING_UNITS]
     copies = praised.astype(bool) & panel["psu"].isin(dictating).to_numpy()
     templates = answers.groupby(panel["psu"]).transform("first")
-    return answers.where(~pd.Series(copies, index=answers.index), templates)
+    handed_down = answers.where(~pd.Series(copies, index=answers.index), templates)
+    return handed_down.assign(is_dictated=copies)

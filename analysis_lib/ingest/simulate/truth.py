@@ -21,7 +21,7 @@ from analysis_lib.ingest.simulate.hours import (
 from analysis_lib.ingest.simulate.scenarios import Scenario
 from analysis_lib.study import NATION, Study
 
-VERSION = 2  # of the simulator: raise it when the same seed gives other drops
+VERSION = 3  # of the simulator: raise it when the same seed gives other drops
 EVERY_TIER = "all"
 _OTHERS = ["service", "core", "training"]
 _NOTE = (
@@ -33,7 +33,7 @@ _NOTE = (
 )
 
 
-def claim_study(study: Study, scenario: Scenario, seed: int) -> None:
+def claim_study(study: Study, scenario: Scenario, seed: int, fabricated: float = 0.0) -> None:
     """Record which world the study plays, before any drop is written.
 
     Raises
@@ -42,7 +42,7 @@ def claim_study(study: Study, scenario: Scenario, seed: int) -> None:
         When its raw drops come from another world, or were not simulated.
     """
     path = study.root / "truth" / "truth.json"
-    world = {"scenario": scenario.letter, "seed": seed, "version": VERSION}
+    world = {"scenario": scenario.letter, "seed": seed, "version": VERSION, "fabricated": fabricated}
     if path.is_file():
         earlier = json.loads(path.read_text(encoding="utf-8"))
         seen = {key: earlier.get(key) for key in world}
@@ -135,6 +135,22 @@ def write_dirt(study: Study, quarter: str, planted: pd.DataFrame) -> None:
     folder = study.root / "truth" / "dirt"
     folder.mkdir(parents=True, exist_ok=True)
     planted.to_csv(folder / f"{quarter}.csv", index=False, lineterminator="\n")
+
+
+def write_fabricated(study: Study, quarter: str, planted: pd.DataFrame) -> None:
+    """Write whose returns of a quarter were dictated or made up, and how."""
+    folder = study.root / "truth" / "fabricated"
+    folder.mkdir(parents=True, exist_ok=True)
+    planted.to_csv(folder / f"{quarter}.csv", index=False, lineterminator="\n")
+
+
+def write_list_truth(study: Study, quarter: str, panel: pd.DataFrame, does_it: pd.Series) -> None:
+    """Write what the list experiment is after: the share of the panel who do what its sensitive item says."""
+    folder = study.root / "truth" / "list_experiment"
+    folder.mkdir(parents=True, exist_ok=True)
+    share = float(np.average(does_it, weights=panel["base_weight"]))
+    text = json.dumps({"share": round(share, 6), "officials": len(panel)}) + "\n"
+    (folder / f"{quarter}.json").write_text(text, encoding="utf-8")
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
