@@ -98,6 +98,26 @@ class Sample:
         numpy.ndarray
             Shape (n_groups, k).
         """
+        rows, group_of_row = self._deviations(scores, group, unit, n_groups)
+        return sum_by(group_of_row, rows**2, n_groups)
+
+    def covariance(self, scores: np.ndarray) -> np.ndarray:
+        """Covariance matrix of the sums of linearised scores of every row of the sample, shape (rows, k) → (k, k)."""
+        unit, n_units = self.stages[-1].unit, len(self.stages[-1].parent)
+        rows, _ = self._deviations(
+            sum_by(unit, scores, n_units), np.zeros(n_units, dtype=np.int64), np.arange(n_units), 1
+        )
+        return rows.T @ rows
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """PSUs less strata."""
+        return len(self.stages[0].parent) - len(self.stages[0].sampled)
+
+    def _deviations(
+        self, scores: np.ndarray, group: np.ndarray, unit: np.ndarray, n_groups: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows whose squares (and products) add up to the variance (and covariance), and the group of each."""
         first = self.stages[0]
         if len(self.stages) == 1:
             return self._between(first, scores, group, unit, n_groups)
@@ -105,32 +125,37 @@ class Sample:
         psu = second.parent[unit]
         # The second stage counts by the share of PSUs drawn (Särndal et al. 1992, result 4.3.1).
         weighted = scores * np.sqrt(first.fraction[first.parent[psu]])[:, None]
-        return self._between(first, scores, group, psu, n_groups) + self._between(
-            second, weighted, group, unit, n_groups
-        )
+        parts = [
+            self._between(first, scores, group, psu, n_groups),
+            self._between(second, weighted, group, unit, n_groups),
+        ]
+        rows, groups = zip(*parts, strict=True)
+        return np.concatenate(rows), np.concatenate(groups)
 
     def _between(
         self, stage: Stage, scores: np.ndarray, group: np.ndarray, unit: np.ndarray, n_groups: int
-    ) -> np.ndarray:
-        """Σ over parents of (1 − f) n/(n − 1) Σ over their units of (score − mean score)², by group."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Deviations √((1 − f) n/(n − 1)) (score − mean score) of the units of each parent, by group."""
         unit_cell, group_of_unit, unit_of_cell = combine(group, unit)
         score = sum_by(unit_cell, scores, len(unit_of_cell))
         parent_cell, group_of_parent, parent = combine(group_of_unit, stage.parent[unit_of_cell])
         sampled, left = stage.sampled[parent][:, None], 1 - stage.fraction[parent][:, None]
         mean = sum_by(parent_cell, score, len(parent)) / sampled
-        squares = sum_by(parent_cell, (score - mean[parent_cell]) ** 2, len(parent))
-        absent = sampled - np.bincount(parent_cell, minlength=len(parent))[:, None]
-        squares = squares + absent * mean**2
+        inflation = np.sqrt(left * sampled / np.maximum(sampled - 1, 1))
         is_single = (sampled == 1) & (left > FULLY_SAMPLED)
-        if self.single_psu == "adjust":
-            squares = np.where(is_single, mean**2, squares)
-        variance = sum_by(group_of_parent, left * sampled / np.maximum(sampled - 1, 1) * squares, n_groups)
         if self.single_psu == "average":
             n_parents = sum_by(group_of_parent, np.ones_like(sampled, dtype=float), n_groups)
             n_single = sum_by(group_of_parent, is_single.astype(float), n_groups)
-            with np.errstate(divide="ignore", invalid="ignore"):  # a group of single PSUs only has no variance to lend
-                variance = variance * np.where(n_single > 0, n_parents / (n_parents - n_single), 1.0)
-        return variance
+            # A group of single PSUs only has no variance to lend: it stays unknown.
+            unknown = np.full_like(n_parents, np.nan)
+            lent = np.divide(n_parents, n_parents - n_single, out=unknown, where=n_parents > n_single)
+            inflation = inflation * np.sqrt(lent)[group_of_parent]
+        # Units without rows in the group deviate by the mean; they are one row of their number's root.
+        absent = sampled - np.bincount(parent_cell, minlength=len(parent))[:, None]
+        if self.single_psu == "adjust":
+            absent = np.where(is_single, 1, absent)
+        rows = [(score - mean[parent_cell]) * inflation[parent_cell], mean * np.sqrt(absent) * inflation]
+        return np.concatenate(rows), np.concatenate([group_of_unit, group_of_parent])
 
 
 def read_sample(frame: pd.DataFrame, design: SurveyDesign) -> Sample:
@@ -211,7 +236,7 @@ def combine(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return pair_of_row, pairs // width, pairs % width
 
 
-def sum_by(code: np.ndarray, values: np.ndarray, n_codes: int) -> np.ndarray:
-    """Sums of the rows of ``values`` by code, shape (n_codes, …)."""
+def sum_by(code: np.ndarray, values: np.ndarray | sparse.csr_array, n_codes: int) -> np.ndarray:
+    """Sums of the rows of ``values`` by code, shape (n_codes, …); sparse when they are."""
     rows = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), shape=(n_codes, len(code)))
     return rows @ values

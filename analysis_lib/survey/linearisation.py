@@ -10,6 +10,9 @@ value or weight is missing. With them the formulas are (Särndal, Swensson and W
     change    later − earlier                   score of a row  score(later) − score(earlier)
     variance  Σ_strata (1 − f) n/(n − 1) Σ_psu (z − mean z)²     z = sum of the scores of a PSU
 
+Calibrated weights bring their auxiliaries: the variance is then that of the residuals of the scores (`calibration`),
+which every row of the sample has, in the domain or not.
+
 A change takes its covariance from the PSUs that both periods share. Scores are summed to PSUs once; every domain of a
 partition comes out of the same matrix product.
 
@@ -24,8 +27,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import special, stats
+from scipy import sparse, special, stats
 
+from analysis_lib.survey.calibration import Calibration
 from analysis_lib.survey.design import Sample, combine, sum_by
 
 Statistic = Literal["mean", "ratio", "share", "total"]
@@ -43,22 +47,36 @@ class Variable:
         Shape (rows,); all zero where the row is outside the measure's domain.
     statistic : str
         What the estimate is called.
+    calibration : Calibration, optional
+        Where the weight came from, when it reproduces known totals.
+    counted : numpy.ndarray, optional
+        True for the rows on which precision rests, where others stand beside them: the diaries of a two-phase
+        estimate. ``n``, ``n_psu`` and the degrees of freedom count them; without one there is no estimate.
     """
 
     y: np.ndarray
     x: np.ndarray
     weight: np.ndarray
     statistic: Statistic
+    calibration: Calibration | None = None
+    counted: np.ndarray | None = None
 
 
 def as_variable(
-    y: np.ndarray, x: np.ndarray, weight: np.ndarray, statistic: Statistic, is_described: np.ndarray | None = None
+    y: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    statistic: Statistic,
+    is_described: np.ndarray | None = None,
+    calibration: Calibration | None = None,
+    counted: np.ndarray | None = None,
 ) -> Variable:
     """A variable that is zero where a value or the weight is missing, or the row is not described."""
     inside = np.isfinite(y) & np.isfinite(x) & (np.nan_to_num(weight) > 0)
     if is_described is not None:
         inside &= is_described
-    return Variable(np.where(inside, y, 0.0), np.where(inside, x, 0.0), np.where(inside, weight, 0.0), statistic)
+    y, x, weight = (np.where(inside, values, 0.0) for values in (y, x, weight))
+    return Variable(y, x, weight, statistic, calibration, None if counted is None else counted & inside)
 
 
 def estimate_domains(
@@ -85,11 +103,18 @@ def estimate_domains(
         The columns `MEASURED`, each of shape (n_domains or pairs, variables).
     """
     per_block = max(1, MAX_BLOCK // max(1, 8 * len(domain)))
-    blocks = [
-        _estimated_block(sample, domain, n_domains, variables[start : start + per_block], confidence_level, contrasts)
-        for start in range(0, len(variables), per_block)
-    ]
-    return {name: np.concatenate([block[name] for block in blocks], axis=1) for name in MEASURED}
+    # Variables of one block share their calibration.
+    calibrations = {id(variable.calibration): variable.calibration for variable in variables}.values()
+    order, blocks = [], []
+    for calibration in calibrations:
+        alike = [number for number, variable in enumerate(variables) if variable.calibration is calibration]
+        for start in range(0, len(alike), per_block):
+            chosen = alike[start : start + per_block]
+            block = [variables[number] for number in chosen]
+            order.extend(chosen)
+            blocks.append(_estimated_block(sample, domain, n_domains, block, calibration, confidence_level, contrasts))
+    back = np.argsort(order)
+    return {name: np.concatenate([block[name] for block in blocks], axis=1)[:, back] for name in MEASURED}
 
 
 def _estimated_block(
@@ -97,6 +122,7 @@ def _estimated_block(
     domain: np.ndarray,
     n_domains: int,
     variables: list[Variable],
+    calibration: Calibration | None,
     confidence_level: float,
     contrasts: bool,
 ) -> dict[str, np.ndarray]:
@@ -105,30 +131,43 @@ def _estimated_block(
     y, x, w = (np.stack([getattr(v, name)[rows] for v in variables], axis=1) for name in ("y", "x", "weight"))
     is_total = np.array([variable.statistic == "total" for variable in variables])
     is_share = np.array([variable.statistic == "share" for variable in variables])
+    is_partial = np.array([variable.counted is not None for variable in variables])
+    counted = np.stack([v.weight[rows] > 0 if v.counted is None else v.counted[rows] for v in variables], axis=1)
 
     # Sums by domain and last-stage unit carry all that estimates and variances need.
     cell, domain_of_cell, unit = combine(domain, sample.stages[-1].unit[rows])
-    in_cells = sum_by(cell, np.concatenate([w, w * y, w * x, w > 0], axis=1), len(unit))
+    in_cells = sum_by(cell, np.concatenate([w, w * y, w * x, counted], axis=1), len(unit))
     in_domains = sum_by(domain_of_cell, in_cells, n_domains)
-    _, wy, wx, n_in_cell = np.split(in_cells, 4, axis=1)
+    w_in_cell, wy, wx, n_in_cell = np.split(in_cells, 4, axis=1)
     sum_w, sum_wy, sum_wx, n = np.split(in_domains, 4, axis=1)
 
     per_x = _divided(sum_wy, sum_wx)
-    value = np.where(is_total & (n > 0), sum_wy, per_x)
+    value = np.where(n > 0, np.where(is_total, sum_wy, per_x), np.nan)
     scores = np.where(is_total, wy, _divided(wy - per_x[domain_of_cell] * wx, sum_wx[domain_of_cell]))
-    scores = np.where(n_in_cell > 0, scores, 0.0)
+    scores = np.where(w_in_cell > 0, scores, 0.0)
     n_psu, df = _degrees_of_freedom(sample, domain_of_cell, unit, n_in_cell, n_domains)
+
+    def variance_by(group_of_domain: np.ndarray, sign: np.ndarray, n_groups: int) -> np.ndarray:
+        signed, group = scores * sign[domain_of_cell][:, None], group_of_domain[domain_of_cell]
+        if calibration is None:
+            return sample.variances(signed, group, unit, n_groups)
+        in_mean = _divided(y - per_x[domain] * x, sum_wx[domain])
+        u = np.where(w > 0, np.where(is_total, y, in_mean), 0.0) * sign[domain][:, None]
+        explained = _explained(calibration, rows, u, group_of_domain[domain], n_groups)
+        return _residual_variances(sample, calibration, signed, group, unit, explained)
+
     if contrasts:
-        scores = scores * np.where(domain_of_cell % 2 == 1, 1.0, -1.0)[:, None]
         pair, value = domain_of_cell // 2, value[1::2] - value[::2]
-        variance = sample.variances(scores, pair, unit, n_domains // 2)
+        sides = np.arange(n_domains)
+        variance = variance_by(sides // 2, np.where(sides % 2 == 1, 1.0, -1.0), n_domains // 2)
         _, df = _degrees_of_freedom(sample, pair, unit, n_in_cell, n_domains // 2)
         n, n_psu = np.minimum(n[::2], n[1::2]), np.minimum(n_psu[::2], n_psu[1::2])
         deff = np.full_like(value, np.nan)
     else:
-        variance = sample.variances(scores, domain_of_cell, unit, n_domains)
+        variance = variance_by(np.arange(n_domains), np.ones(n_domains), n_domains)
         spread = sum_by(domain, w * (y - per_x[domain] * x) ** 2, n_domains)
         deff = _divided(variance, _simple_random_variance(spread, sum_w, sum_wx, n, is_total))
+        deff = np.where(is_partial, np.nan, deff)  # no simple random sample of one phase to compare with
     se = np.where(np.isnan(value), np.nan, np.sqrt(variance))
     low, high = t_interval(value, se, df, confidence_level)
     if is_share.any() and not contrasts:
@@ -137,6 +176,46 @@ def _estimated_block(
         low, high = np.where(is_share, low_share, low), np.where(is_share, high_share, high)
     whole = {"n": n.astype(np.int64), "n_psu": n_psu.astype(np.int64)}
     return {"estimate": value, "se": se, "ci_low": low, "ci_high": high, "df": df, "deff": deff, **whole}
+
+
+def _explained(
+    calibration: Calibration, rows: np.ndarray, scores: np.ndarray, group: np.ndarray, n_groups: int
+) -> np.ndarray:
+    """Coefficients of the scores of each group on the auxiliaries, shape (k, n_groups, variables)."""
+    against = calibration.against[rows].T
+    moments = [
+        (
+            against @ sparse.csr_array((of_variable, (np.arange(len(rows)), group)), shape=(len(rows), n_groups))
+        ).toarray()
+        for of_variable in scores.T
+    ]
+    return np.einsum("ij,vjg->igv", calibration.solve, np.array(moments))
+
+
+def _residual_variances(
+    sample: Sample,
+    calibration: Calibration,
+    scores: np.ndarray,
+    group: np.ndarray,
+    unit: np.ndarray,
+    explained: np.ndarray,
+) -> np.ndarray:
+    """Variance of sums of scores of cells (group, unit) less what the auxiliaries explain of them, by group."""
+    n_units, (_, n_groups, n_variables) = len(sample.stages[-1].parent), explained.shape
+    spanned = sparse.csr_array(sparse.diags_array(calibration.weights) @ calibration.spanned)
+    in_units = sum_by(sample.stages[-1].unit, spanned, n_units)
+    per_block = max(1, MAX_BLOCK // max(1, n_units * n_variables))
+    variances = []
+    for start in range(0, n_groups, per_block):
+        stop = min(start + per_block, n_groups)
+        inside = (group >= start) & (group < stop)
+        left = np.zeros((stop - start, n_units, n_variables))
+        np.add.at(left, (group[inside] - start, unit[inside]), scores[inside])
+        for number in range(start, stop):
+            left[number - start] -= in_units @ explained[:, number]
+        grid = np.repeat(np.arange(stop - start), n_units), np.tile(np.arange(n_units), stop - start)
+        variances.append(sample.variances(left.reshape(-1, n_variables), *grid, stop - start))
+    return np.concatenate(variances)
 
 
 def _degrees_of_freedom(
