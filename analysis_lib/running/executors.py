@@ -10,9 +10,11 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
+import types
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -141,9 +143,21 @@ def _start(job: Job) -> _Running:
     context = multiprocessing.get_context("forkserver")
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=_unit_process, args=(job, Path(sockets.name), writer), daemon=True)
-    process.start()
+    with _no_main_module():
+        process.start()
     writer.close()  # so that the reader sees the end when the process is gone
     return _Running(job, sockets, process, cast(connection.Connection, reader), time.monotonic())
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Hide the program that started the run: multiprocessing would run its file again in every unit, to no use."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _outcome(unit: _Running, is_ready: bool) -> Outcome | None:
