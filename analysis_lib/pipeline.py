@@ -89,7 +89,7 @@ class Periods:
         Every quarter with data up to the one under report.
     change : tuple of (str, list of str, list of str)
         Label, earlier and later quarters of the change reported: from the same quarter a year ago,
-        else from the first quarter there is.
+        else from the first quarter there is. The first quarter of a series has no earlier one.
     """
 
     quarter: dict[str, list[str]]
@@ -112,7 +112,7 @@ def periods(run: RunParameters) -> Periods:
         quarter=this,
         pooled=this | pooled,
         series={str(quarter): [str(quarter)] for quarter in with_data},
-        change=(f"{base}→{run.quarter}", [str(base)], [str(run.quarter)]),
+        change=(f"{base}→{run.quarter}", [str(base)] if base < run.quarter else [], [str(run.quarter)]),
     )
 
 

@@ -260,6 +260,13 @@ def test_a_change_counts_the_respondents_of_its_smaller_period(study: Study) -> 
     assert (change["n"], change["n_psu"]) == (36, 12)
 
 
+def test_the_first_quarter_of_a_series_has_no_change(study: Study) -> None:
+    found = estimate_change(
+        officials(), ["gross"], study=study, earlier=[], later=["2026Q1"], label="2026Q1→2026Q1", regions=["all"]
+    )
+    assert check(found, "estimates").empty
+
+
 def test_periods_that_overlap_are_refused(study: Study) -> None:
     with pytest.raises(UsageError, match="in both periods"):
         estimate_change(
