@@ -15,6 +15,7 @@ import pandas as pd
 from analysis_lib.errors import UsageError, did_you_mean
 from analysis_lib.measures import (
     DAYS_PER_WEEK,
+    CombinedMeasure,
     FullTimeEquivalents,
     Measure,
     ParticipationMeasure,
@@ -22,8 +23,11 @@ from analysis_lib.measures import (
     needs_diary,
 )
 from analysis_lib.study import NATION, Study
+from analysis_lib.survey.calibration import Calibration
+from analysis_lib.survey.columns import column_values, in_universe, refuse_unknown
 from analysis_lib.survey.design import SurveyDesign, read_sample
 from analysis_lib.survey.linearisation import Statistic, Variable, as_variable, estimate_domains
+from analysis_lib.survey.two_instruments import combine_instruments
 from analysis_lib.tables.contracts import CONTRACTS, ESTIMATE_KEY, check
 from analysis_lib.time_use.activities import all_measures
 
@@ -37,6 +41,7 @@ def mean(
     design: SurveyDesign,
     by: str = "",
     where: pd.Series | None = None,
+    calibration: Calibration | None = None,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
     """Weighted mean of a column, one row per category of ``by``.
@@ -53,6 +58,9 @@ def mean(
         Column whose categories are estimated apart; empty for one domain.
     where : pandas.Series, optional
         True for the rows of the domain.
+    calibration : Calibration, optional
+        Weights calibrated to known totals, in the place of the design's weights, and what they take out of the
+        variance.
     confidence_level : float
         Coverage of the interval, from the t distribution.
 
@@ -66,7 +74,7 @@ def mean(
     DesignError
         For a stratum with a single PSU, unless the design says what it does.
     """
-    return _in_frame(frame, column, "", "mean", design, by, where, confidence_level)
+    return _in_frame(frame, column, "", "mean", design, by, where, calibration, confidence_level)
 
 
 def total(
@@ -76,10 +84,11 @@ def total(
     design: SurveyDesign,
     by: str = "",
     where: pd.Series | None = None,
+    calibration: Calibration | None = None,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
     """Weighted total of a column; parameters and result as in `mean`."""
-    return _in_frame(frame, column, "", "total", design, by, where, confidence_level)
+    return _in_frame(frame, column, "", "total", design, by, where, calibration, confidence_level)
 
 
 def ratio(
@@ -90,10 +99,11 @@ def ratio(
     design: SurveyDesign,
     by: str = "",
     where: pd.Series | None = None,
+    calibration: Calibration | None = None,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
     """Ratio of two weighted totals; rows where either is missing leave the domain. Else as `mean`."""
-    return _in_frame(frame, numerator, denominator, "ratio", design, by, where, confidence_level)
+    return _in_frame(frame, numerator, denominator, "ratio", design, by, where, calibration, confidence_level)
 
 
 def share(
@@ -103,6 +113,7 @@ def share(
     design: SurveyDesign,
     by: str = "",
     where: pd.Series | None = None,
+    calibration: Calibration | None = None,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
     """Weighted share of rows where a column of 0 and 1 (or booleans) is 1, with an interval within 0 and 1.
@@ -111,7 +122,7 @@ def share(
     has no variance to go by: its interval is the exact binomial one for Kish's effective sample size (Σw)²/Σw².
     Parameters and result as in `mean`.
     """
-    return _in_frame(frame, column, "", "share", design, by, where, confidence_level)
+    return _in_frame(frame, column, "", "share", design, by, where, calibration, confidence_level)
 
 
 def difference(
@@ -122,6 +133,7 @@ def difference(
     earlier: pd.Series,
     later: pd.Series,
     denominator: str = "",
+    calibration: Calibration | None = None,
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
     """Mean (or ratio, with a ``denominator``) of the domain ``later`` less that of ``earlier``, as one row.
@@ -133,7 +145,7 @@ def difference(
     if both.any():
         raise UsageError(f"{both.sum()} rows are in both domains", where="difference", fix="take disjoint domains")
     domain = np.select([earlier.to_numpy(bool), later.to_numpy(bool)], [0, 1], -1)
-    variable = _of_column(frame, column, denominator, "ratio" if denominator else "mean", design.weight)
+    variable = _of_column(frame, column, denominator, "ratio" if denominator else "mean", design, calibration)
     found = estimate_domains(read_sample(frame, design), domain, 2, [variable], confidence_level, contrasts=True)
     return pd.DataFrame({"category": [""], **{name: values[:, 0] for name, values in found.items()}})
 
@@ -146,16 +158,22 @@ def _in_frame(
     design: SurveyDesign,
     by: str,
     where: pd.Series | None,
+    calibration: Calibration | None,
     confidence_level: float,
 ) -> pd.DataFrame:
-    domain, categories = np.zeros(len(frame), dtype=np.int64), [""]
-    if by:
-        domain, found_categories = pd.factorize(frame[by], sort=True)
-        categories = [str(category) for category in found_categories]
-    domain = np.where(True if where is None else where.to_numpy(bool), domain, -1)
-    variable = _of_column(frame, column, denominator, statistic, design.weight)
+    domain, categories = domains_of(frame, by, where)
+    variable = _of_column(frame, column, denominator, statistic, design, calibration)
     found = estimate_domains(read_sample(frame, design), domain, len(categories), [variable], confidence_level)
     return pd.DataFrame({"category": categories, **{name: values[:, 0] for name, values in found.items()}})
+
+
+def domains_of(frame: pd.DataFrame, by: str, where: pd.Series | None) -> tuple[np.ndarray, list[str]]:
+    """Domain of each row (−1 for none) and the categories in order."""
+    domain, categories = np.zeros(len(frame), dtype=np.int64), [""]
+    if by:
+        domain, found = pd.factorize(frame[by], sort=True)
+        categories = [str(category) for category in found]
+    return np.where(True if where is None else where.to_numpy(bool), domain, -1), categories
 
 
 # -- the study's measures -----------------------------------------------------------------------------
@@ -270,7 +288,7 @@ class _Asked:
         categories: dict[str, list[str]] = {}
         for column in by:
             if column:
-                _refuse_unknown(column, official_quarters, "study.toml, estimation.categories")
+                refuse_unknown(column, official_quarters, "study.toml, estimation.categories")
             # People without a category are in none.
             categories[column] = sorted(set(official_quarters[column].unique()) - {""}) if column else [""]
         return cls(study, known, {key: known[key] for key in keys}, list(dict.fromkeys(regions)), categories)
@@ -348,48 +366,53 @@ def _in_order(frames: list[pd.DataFrame], asked: _Asked, periods: list[str]) -> 
     return check(frame.astype(dict.fromkeys([*ESTIMATE_KEY, "unit"], str)), "estimates")
 
 
-def _of_column(frame: pd.DataFrame, column: str, denominator: str, statistic: Statistic, weight: str) -> Variable:
+def _of_column(
+    frame: pd.DataFrame,
+    column: str,
+    denominator: str,
+    statistic: Statistic,
+    design: SurveyDesign,
+    calibration: Calibration | None,
+) -> Variable:
     y = frame[column].astype(float).to_numpy()
     x = frame[denominator].astype(float).to_numpy() if denominator else np.ones(len(frame))
-    return as_variable(y, x, frame[weight].astype(float).to_numpy(), statistic)
+    weight = frame[design.weight].astype(float).to_numpy() if calibration is None else calibration.weights
+    return as_variable(y, x, weight, statistic, calibration=calibration)
 
 
 def _of_measure(rows: pd.DataFrame, measure: Measure, asked: _Asked, n_quarters: np.ndarray) -> Variable:
     """The variable of a measure, its universe and participants as the domain."""
     known = asked.known
     weight = rows["diary_weight" if needs_diary(measure, known) else "weight"].to_numpy(float)
-    y, x = _values(rows, measure.key), np.ones(len(rows))
+    (y, counted), x = _values(rows, measure), np.ones(len(rows))
     statistic: Statistic = "mean"
     if isinstance(measure, ShareMeasure):
-        y, x, statistic = _values(rows, measure.numerator), _values(rows, measure.denominator), "ratio"
+        y, counted = _values(rows, known[measure.numerator])
+        x, also_counted = _values(rows, known[measure.denominator])
+        statistic, counted = "ratio", _both(counted, also_counted)
     elif isinstance(measure, ParticipationMeasure):
-        hours = _values(rows, measure.of)
+        hours, _ = _values(rows, known[measure.of])
         y, statistic = np.where(np.isnan(hours), np.nan, hours > 0), "share"
     elif isinstance(measure, FullTimeEquivalents):
         per_week = DAYS_PER_WEEK if known[measure.of].unit == "hours_day" else 1
-        hours = _values(rows, measure.of) * per_week
-        y, statistic = hours / asked.study.config.estimation.standard_week_hours / n_quarters, "total"
-    is_described = np.ones(len(rows), dtype=bool)
-    for column, allowed in measure.universe.items():
-        _refuse_unknown(column, rows, f"measures.toml, [{measure.key}] universe")
-        is_described &= rows[column].isin(allowed).to_numpy()
+        hours, counted = _values(rows, known[measure.of])
+        y, statistic = hours * per_week / asked.study.config.estimation.standard_week_hours / n_quarters, "total"
+    is_described = in_universe(rows, measure)
     if measure.among == "participants":
         is_described &= y > 0
-    return as_variable(y, x, weight, statistic, is_described)
+    return as_variable(y, x, weight, statistic, is_described, counted=counted)
 
 
-def _values(rows: pd.DataFrame, key: str) -> np.ndarray:
-    # Measures made from others have no column of their own; a column no quarter holds is unknown.
-    return rows[key].to_numpy(float) if key in rows.columns else np.full(len(rows), np.nan)
+def _values(rows: pd.DataFrame, measure: Measure) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values of a measure by row and, when only some of the rows carry its precision, which."""
+    if isinstance(measure, CombinedMeasure):
+        combined = combine_instruments(rows, measure)
+        return combined.values, combined.has_diary
+    return column_values(rows, measure.key), None
 
 
-def _refuse_unknown(column: str, frame: pd.DataFrame, where: str) -> None:
-    if column not in frame.columns:
-        raise UsageError(
-            f"{column!r} is no column of the respondents",
-            where=where,
-            fix=did_you_mean(column, [str(name) for name in frame.columns]),
-        )
+def _both(counted: np.ndarray | None, also: np.ndarray | None) -> np.ndarray | None:
+    return also if counted is None else counted if also is None else counted & also
 
 
 def _numbered(column: pd.Series, words: list[str]) -> np.ndarray:
