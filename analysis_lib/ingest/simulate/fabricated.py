@@ -8,7 +8,9 @@ import pandas as pd
 from analysis_lib.ingest.simulate.streams import stream
 from analysis_lib.quarters import Quarter
 
-KINDS = ["dictated", "fabricated_unit", "copied", "straight_lined", "random_scales", "copied_diary"]
+# What a return was made up by. An honest return that somebody copied from is as alike as the copy, so it is listed too.
+KINDS = ["dictated", "fabricated_unit", "copied", "copied_from", "straight_lined", "random_scales"]
+KINDS += ["copied_diary", "diary_copied_from"]
 _SCALES = {"tirt": (1, 5), "pressure": (1, 5), "exhaustion": (1, 5), "leave": (1, 5), "felt": (-2, 2)}
 _CHANGED = 0.1  # share of the cells that somebody who copies takes the trouble to change
 _SITTING_SECONDS = 1200  # one person fills in the forms of a unit at a sitting
@@ -53,7 +55,8 @@ def plant(returns: pd.DataFrame, share: float, quarter: Quarter, *, seed: int) -
     chosen = [~made_up & (luck >= step * share) & (luck < (step + 1) * share) for step in range(4)]
     others = returns.iloc[rng.permutation(len(returns))].set_axis(returns.index)  # hardly ever of the same unit
     _copy(returns, others, questions, chosen[0], rng)
-    planted.append(_listed(returns, chosen[0], "copied"))
+    sources = returns["respondent_id"].isin(others.loc[chosen[0], "respondent_id"]).to_numpy()
+    planted += [_listed(returns, chosen[0], "copied"), _listed(returns, sources, "copied_from")]
     hasty = rng.integers(*_HASTY_SECONDS, len(returns))
     returns["duration_s"] = returns["duration_s"].mask(chosen[1] | chosen[2], hasty)
     level = rng.random(len(returns))
@@ -68,7 +71,8 @@ def plant(returns: pd.DataFrame, share: float, quarter: Quarter, *, seed: int) -
     lender = returns["psu"].map(lends.groupby("psu")["respondent_id"].first()).fillna("")
     copies = chosen[3] & returns.index.isin(lends.index) & (lender != returns["respondent_id"]).to_numpy()
     returns["diary_of"] = lender.where(copies, "")
-    planted.append(_listed(returns, copies, "copied_diary"))
+    lent = returns["respondent_id"].isin(returns.loc[copies, "diary_of"]).to_numpy()
+    planted += [_listed(returns, copies, "copied_diary"), _listed(returns, lent, "diary_copied_from")]
     return returns, pd.concat(planted, ignore_index=True)
 
 
