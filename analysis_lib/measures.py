@@ -42,6 +42,7 @@ class QuestionnaireMeasure(_Measure):
 
     kind: Literal["questionnaire"] = "questionnaire"
     columns: list[str] = Field(min_length=1)
+    factor: float = Field(1.0, gt=0, description="what the sum is multiplied by; 0.01 turns per cent into shares")
 
 
 class ExcessMeasure(_Measure):

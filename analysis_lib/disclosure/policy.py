@@ -18,6 +18,8 @@ NOT_RELIABLE = "x"  # too imprecise to publish
 UNRELIABLE = "u"  # published with a warning
 CHANGE_ARROW = "→"  # in the period of a row that is a difference of two periods
 
+READ_BY_INTERVAL = ("effect", "part")  # like a change, they may well be about zero
+MIN_RESIDUAL_DF = 10  # C13: respondents to spare behind a model
 MIN_EITHER_SIDE = 5  # C03: people for whom a share holds, and people for whom it does not
 SHARE_DECIMALS = 2  # C05: whole percent
 SIGNIFICANT_DIGITS = 3  # C06: full-time equivalents
@@ -31,9 +33,10 @@ def is_publishable_kind(estimates: pd.DataFrame) -> pd.Series:
 
 
 def too_few(estimates: pd.DataFrame, study: Study) -> pd.Series:
-    """C01, C02, C03: cells that rest on too few people or too few work units.
+    """C01, C02, C03, C13: cells that rest on too few people or too few work units.
 
-    Counts are exempt: they are protected by their rounding (C04).
+    Counts are exempt: they are protected by their rounding (C04). What comes from a model says in ``residual_df``
+    how many respondents it has to spare, and in ``n`` how many tell its two sides apart.
     """
     limits = study.config.disclosure
     few = estimates["n"] < limits.min_respondents
@@ -42,6 +45,8 @@ def too_few(estimates: pd.DataFrame, study: Study) -> pd.Series:
     held_by = estimates["estimate"] * estimates["n"]
     one_sided = (held_by < MIN_EITHER_SIDE) | (estimates["n"] - held_by < MIN_EITHER_SIDE)
     few |= (estimates["statistic"] == "share") & ~is_change(estimates) & one_sided
+    spare = estimates["residual_df"] if "residual_df" in estimates.columns else pd.Series(0, index=estimates.index)
+    few |= estimates["statistic"].isin(READ_BY_INTERVAL) & ~(spare >= MIN_RESIDUAL_DF)
     return few & (estimates["statistic"] != "count")
 
 
@@ -73,7 +78,7 @@ def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) 
 def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
     """R16: ``u`` or ``x`` by coefficient of variation; a mean without a standard error is ``x``.
 
-    Changes are read by their interval, and counts have no sampling error: neither is marked.
+    Changes, effects and parts are read by their interval, and counts have no sampling error: none is marked.
     """
     limits = study.config.disclosure
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -82,7 +87,8 @@ def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
     marks = pd.Series("", index=estimates.index, dtype=object)
     marks[cv > limits.unreliable_cv] = UNRELIABLE
     marks[(cv > limits.withheld_cv) | unknown] = NOT_RELIABLE
-    marks[is_change(estimates) & ~estimates["estimate"].isna()] = ""
+    by_interval = is_change(estimates) | estimates["statistic"].isin(READ_BY_INTERVAL)
+    marks[by_interval & ~estimates["estimate"].isna()] = ""
     marks[estimates["statistic"] == "count"] = ""
     return marks
 

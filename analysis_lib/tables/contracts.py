@@ -176,12 +176,18 @@ CONTRACTS: dict[str, Contract] = {
         },
         extra=True,
     ),
+    "flags": _contract(
+        "official × quarter; a column per flag: true, false, or missing where it cannot be judged; nothing is removed",
+        ["respondent_id", "quarter"],
+        dict(_PERSON),
+        extra=True,
+    ),
     "estimates": _contract(
         "measure × statistic × domain (region, by = category) × period",
         ESTIMATE_KEY,
         {
             "measure": _text(),
-            "statistic": _text(values=["mean", "total", "ratio", "share", "count"]),
+            "statistic": _text(values=["mean", "total", "ratio", "share", "count", "effect", "part"]),
             "unit": _text(),
             "region": _text(),
             "by": _text(),

@@ -61,7 +61,7 @@ def official_quarters(tables: dict[str, pd.DataFrame], *, study: Study) -> pd.Da
     columns = _diary_hours(tables["day_activities"], days, share_of_week, measures)
     for key, measure in measures.items():
         if isinstance(measure, QuestionnaireMeasure):
-            columns[key] = recalled(respondents, counts, measure.columns)
+            columns[key] = measure.factor * recalled(respondents, counts, measure.columns)
     for key, measure in measures.items():
         if isinstance(measure, ExcessMeasure):
             columns[key] = (columns[measure.of] - recalled(respondents, counts, [measure.acceptable])).clip(lower=0)

@@ -1,0 +1,77 @@
+"""Which answers and attributes hours lost are set against: ``reference/drivers.toml``, which a study may leave out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from analysis_lib.errors import InputRejected, UsageError, did_you_mean
+from analysis_lib.measures import made_from
+from analysis_lib.study import Section, Study, read_toml, validation_error
+
+Form = Literal["log", "identity"]
+FILE = "drivers.toml"
+RESERVED = {"constant", "quarter", "rest"}
+
+
+class Term(Section):
+    """A number with the step that its effect is told for, or categories told against one of them."""
+
+    column: str = Field(description="a measure of the questionnaire, or a respondent column with categories")
+    step: float = Field(1.0, gt=0, description="the change of a number that the effect is told for")
+    reference: str = Field("", description="the category that the others are compared with; empty: a number")
+    title_zh: str = Field("", description="what one step is, in Chinese; needed for numbers")
+    title_en: str = Field("", description="what one step is, in English; needed for numbers")
+
+    @model_validator(mode="after")
+    def _says_what_a_step_is(self) -> Term:
+        if not self.reference and not (self.title_zh and self.title_en):
+            raise ValueError("a number needs title_zh and title_en that say what one step is")
+        return self
+
+
+class DriverPlan(Section):
+    """The model of hours lost: outcomes side by side, the form of the mean, and the terms."""
+
+    outcomes: list[str] = Field(min_length=1, description="measures in hours, each with a model of its own")
+    form: Form = Field("log", description="log: effects multiply; identity: effects add up")
+    terms: dict[str, Term] = Field(min_length=1)
+
+    @field_validator("terms")
+    @classmethod
+    def _names_are_free(cls, terms: dict[str, Term]) -> dict[str, Term]:
+        taken = RESERVED & set(terms)
+        if taken:
+            raise ValueError(f"{sorted(taken)} cannot name a term: tables use these words")
+        return terms
+
+
+def read_drivers(study: Study) -> DriverPlan | None:
+    """Read ``drivers.toml``; None where the study has none.
+
+    Raises
+    ------
+    UsageError
+        For an unknown key or a wrong value.
+    InputRejected
+        For an outcome that is no measure with a value per person, or a term made from the same answers as an outcome.
+    """
+    path = study.reference / FILE
+    if not path.is_file():
+        return None
+    try:
+        plan = DriverPlan.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise validation_error(error, DriverPlan, where=FILE) from error
+    for key in plan.outcomes:
+        if key not in study.measures:
+            raise UsageError(f"{key!r} is not a measure", where=FILE, fix=did_you_mean(key, study.measures))
+        if study.measures[key].kind not in ("diary", "questionnaire", "excess"):
+            raise InputRejected(
+                f"{key!r} has no value per person", where=FILE, fix="name a diary, questionnaire or excess measure"
+            )
+    for name, term in plan.terms.items():
+        if term.column in {*plan.outcomes, *(part for key in plan.outcomes for part in made_from(study.measures[key]))}:
+            raise InputRejected(f"term {name!r} is itself an outcome", where=FILE, fix="take it out of the terms")
+    return plan
