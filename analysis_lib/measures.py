@@ -53,6 +53,22 @@ class ExcessMeasure(_Measure):
     acceptable: str = Field(description="questionnaire column in the same unit")
 
 
+class CombinedMeasure(_Measure):
+    """A diary measure combined with what everybody answered: two phases, one estimate (double sampling)."""
+
+    kind: Literal["combined"] = "combined"
+    of: str = Field(description="a diary measure")
+    beyond: str = Field("", description="questionnaire measure of reasonable hours: max(0, of − beyond) is estimated")
+    on: list[str] = Field(min_length=1, description="questionnaire measures that the diaries are fitted on")
+    within: list[str] = Field(default_factory=list, description="respondent columns; each category has its own fit")
+    min_diaries: int = Field(30, ge=10, description="diaries that a fit needs; below, groups share one")
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """Columns of the hours that fall on weekdays and on weekend days; read where ``beyond`` is set."""
+        return f"{self.of}_on_weekdays", f"{self.of}_on_weekends"
+
+
 class ShareMeasure(_Measure):
     """Ratio of two measures' totals; never the mean of ratios."""
 
@@ -79,7 +95,13 @@ class FullTimeEquivalents(_Measure):
 
 
 Measure = (
-    DiaryMeasure | QuestionnaireMeasure | ExcessMeasure | ShareMeasure | ParticipationMeasure | FullTimeEquivalents
+    DiaryMeasure
+    | QuestionnaireMeasure
+    | ExcessMeasure
+    | CombinedMeasure
+    | ShareMeasure
+    | ParticipationMeasure
+    | FullTimeEquivalents
 )
 _ADAPTER: TypeAdapter[Measure] = TypeAdapter(Annotated[Measure, Field(discriminator="kind")])
 
@@ -106,7 +128,30 @@ def parse_measures(tables: dict[str, Any], *, where: str) -> dict[str, Measure]:
                 raise InputRejected(
                     f"[{measure.key}] refers to {other!r}, which is not a measure", where=where, fix="define it first"
                 )
+        if fault := _misfit(measure, measures):
+            raise InputRejected(f"[{measure.key}] {fault}", where=where, fix="see docs/methods.md, two instruments")
     return measures
+
+
+def _misfit(measure: Measure, measures: dict[str, Measure]) -> str:
+    """What does not go together in a measure made from others; empty when all does."""
+    if isinstance(measure, CombinedMeasure):
+        asked = [measures[key] for key in [*measure.on, *filter(None, [measure.beyond])]]
+        if not isinstance(measures[measure.of], DiaryMeasure):
+            return f"of: {measure.of!r} is not a diary measure"
+        if not all(isinstance(answer, QuestionnaireMeasure) for answer in asked):
+            return "on, beyond: name questionnaire measures"
+        if len({measure.unit, measures[measure.of].unit, *(measures[key].unit for key in [measure.beyond] if key)}) > 1:
+            return "its unit differs from that of the measures that it combines"
+        if measure.among != "all":
+            return "among: everybody is described by a combined measure"
+    if isinstance(measure, ShareMeasure):
+        two = [measures[measure.numerator], measures[measure.denominator]]
+        if any(isinstance(side, CombinedMeasure) for side in two) and any(needs_diary(side, measures) for side in two):
+            return "numerator and denominator: combine both, or neither"
+    if isinstance(measure, ExcessMeasure | ParticipationMeasure) and isinstance(measures[measure.of], CombinedMeasure):
+        return "of: a combined measure says nothing about a single respondent"
+    return ""
 
 
 def made_from(measure: Measure) -> list[str]:
@@ -115,11 +160,13 @@ def made_from(measure: Measure) -> list[str]:
         return [measure.numerator, measure.denominator]
     if isinstance(measure, ExcessMeasure | ParticipationMeasure | FullTimeEquivalents):
         return [measure.of]
+    if isinstance(measure, CombinedMeasure):
+        return [measure.of, *measure.on, *filter(None, [measure.beyond])]
     return []
 
 
 def needs_diary(measure: Measure, measures: dict[str, Measure]) -> bool:
-    """Whether a measure rests on the diary subsample, and so on its weight."""
-    if isinstance(measure, DiaryMeasure):
-        return True
+    """Whether a measure rests on the diary subsample alone, and so on its weight."""
+    if isinstance(measure, DiaryMeasure | CombinedMeasure):
+        return isinstance(measure, DiaryMeasure)
     return any(needs_diary(measures[key], measures) for key in made_from(measure))

@@ -101,6 +101,9 @@ class Estimation(Section):
     nested: list[str] = Field(
         default_factory=lambda: ["gross", "avoidable", "excess"], description="measures always shown together"
     )
+    side_by_side: list[str] = Field(
+        default_factory=list, description="one quantity as recalled, by diary and combined, shown beside each other"
+    )
     smallest_change: float = Field(0.5, gt=0, description="smallest change that matters, in the headline's unit")
     standard_week_hours: float = Field(40, gt=0, description="hours of a full-time equivalent")
     pool_quarters: int = Field(4, ge=1, description="quarters pooled for the yearly figure beside the quarter's")

@@ -7,7 +7,14 @@ import pandas as pd
 from scipy import sparse
 
 from analysis_lib.errors import InputRejected, UsageError
-from analysis_lib.measures import DAYS_PER_WEEK, DiaryMeasure, ExcessMeasure, Measure, QuestionnaireMeasure
+from analysis_lib.measures import (
+    DAYS_PER_WEEK,
+    CombinedMeasure,
+    DiaryMeasure,
+    ExcessMeasure,
+    Measure,
+    QuestionnaireMeasure,
+)
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.contracts import check
 from analysis_lib.time_use.activities import all_measures
@@ -59,6 +66,7 @@ def official_quarters(tables: dict[str, pd.DataFrame], *, study: Study) -> pd.Da
     share_of_week = _share_of_week(days, len(respondents), is_one_day=is_one_day)
     has_diary = np.asarray(share_of_week.sum(axis=1)).ravel() > 0
     columns = _diary_hours(tables["day_activities"], days, share_of_week, measures)
+    parts = _parts_of_week(tables["day_activities"], days, share_of_week, measures, is_one_day=is_one_day)
     for key, measure in measures.items():
         if isinstance(measure, QuestionnaireMeasure):
             columns[key] = measure.factor * recalled(respondents, counts, measure.columns)
@@ -74,7 +82,7 @@ def official_quarters(tables: dict[str, pd.DataFrame], *, study: Study) -> pd.Da
         has_diary=has_diary,
         diary_weight=design["diary_weight"].where(has_diary),
     )
-    in_order = pd.DataFrame({key: columns[key] for key in measures if key in columns}, index=frame.index)
+    in_order = pd.DataFrame({**{key: columns[key] for key in measures if key in columns}, **parts}, index=frame.index)
     return check(pd.concat([frame, in_order], axis=1), "official_quarters")
 
 
@@ -123,6 +131,31 @@ def _diary_hours(
         hours = np.where(known, hours_week[:, position] / _weeks_to(measure), np.nan)
         columns[key] = pd.Series(hours)
     return columns
+
+
+def _parts_of_week(
+    day_activities: pd.DataFrame,
+    days: pd.DataFrame,
+    share_of_week: sparse.csr_array,
+    measures: dict[str, Measure],
+    *,
+    is_one_day: bool,
+) -> dict[str, pd.Series]:
+    """Hours on weekdays and on weekend days, of the measures that are estimated beyond a limit."""
+    beyond = [measure for measure in measures.values() if isinstance(measure, CombinedMeasure) and measure.beyond]
+    if beyond and is_one_day:
+        raise UsageError(
+            "hours beyond a limit need two diary days of a person",
+            where=f"measures.toml, [{beyond[0].key}] beyond",
+            fix='leave out the measure where the diary represents "one_day"',
+        )
+    diaries = {measure.of: measures[measure.of] for measure in beyond}
+    found = {}
+    for position, day_type in enumerate(DAYS_OF):
+        of_type = share_of_week @ sparse.diags_array((days["day_type"] == day_type).to_numpy(float))
+        hours = _diary_hours(day_activities, days, sparse.csr_array(of_type), diaries)
+        found |= {measure.parts[position]: hours[measure.of] for measure in beyond}
+    return found
 
 
 def _belongs(cells: pd.DataFrame, measures: list[DiaryMeasure]) -> np.ndarray:
