@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis_lib.errors import UsageError
 from analysis_lib.measures import CombinedMeasure
 from analysis_lib.study import Study
 from analysis_lib.survey.columns import column_values, in_universe, refuse_unknown
@@ -21,6 +22,11 @@ def combine_instruments(rows: pd.DataFrame, measure: CombinedMeasure) -> Combine
         Official-quarters of a period, all of them. Each quarter is fitted on its own, within the categories of
         ``measure.within``, because memory may err differently from quarter to quarter; a group with too few diaries
         takes the fit of its quarter, a quarter with too few that of all rows.
+
+    Raises
+    ------
+    UsageError
+        For hours beyond a limit in a study of one diary day, or an unknown column.
     """
     answers = np.column_stack([column_values(rows, key) for key in measure.on])
     phases = {
@@ -30,6 +36,12 @@ def combine_instruments(rows: pd.DataFrame, measure: CombinedMeasure) -> Combine
         "min_diaries": measure.min_diaries,
     }
     if measure.beyond:
+        if not {*measure.parts} <= {*rows.columns}:
+            raise UsageError(
+                "hours beyond a limit need a weekday and a weekend day of the same person",
+                where=f"measures.toml, [{measure.key}] beyond",
+                fix="leave out the measure in a study of one diary day",
+            )
         on_weekdays, on_weekends = (column_values(rows, part) for part in measure.parts)
         return combine_hours_beyond(on_weekdays, on_weekends, column_values(rows, measure.beyond), answers, **phases)
     return combine_hours(column_values(rows, measure.of), answers, **phases)

@@ -141,14 +141,12 @@ def _parts_of_week(
     *,
     is_one_day: bool,
 ) -> dict[str, pd.Series]:
-    """Hours on weekdays and on weekend days, of the measures that are estimated beyond a limit."""
-    beyond = [measure for measure in measures.values() if isinstance(measure, CombinedMeasure) and measure.beyond]
-    if beyond and is_one_day:
-        raise UsageError(
-            "hours beyond a limit need two diary days of a person",
-            where=f"measures.toml, [{beyond[0].key}] beyond",
-            fix='leave out the measure where the diary represents "one_day"',
-        )
+    """Hours on weekdays and on weekend days, of the measures that are estimated beyond a limit; none of a single day."""
+    beyond = [
+        measure
+        for measure in measures.values()
+        if isinstance(measure, CombinedMeasure) and measure.beyond and not is_one_day
+    ]
     diaries = {measure.of: measures[measure.of] for measure in beyond}
     found = {}
     for position, day_type in enumerate(DAYS_OF):
