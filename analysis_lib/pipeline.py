@@ -18,7 +18,7 @@ from analysis_lib.ingest.tidy import ingest_quarter
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
-from analysis_lib.survey.weighting import adjust_for_nonresponse
+from analysis_lib.survey.weighting import final_weights
 from analysis_lib.tables.store import Store
 from analysis_lib.time_use.burden import official_quarters as measure_officials
 from analysis_lib.time_use.diaries import day_activities
@@ -61,13 +61,14 @@ def measure(store: Store, quarter: Quarter, tidy: dict[str, pd.DataFrame]) -> No
         tidy["episodes"], tidy["day_totals"], respondents=tidy["respondents"], study=study
     )
     officials = measure_officials({**tidy, "day_activities": activities, "diary_days": days}, study=study)
+    officials, trimmed = final_weights(officials, tidy["sample"], study=study)
     store.write(
         quarter,
         measured_fingerprint(store, quarter),
         {
-            "official_quarters": adjust_for_nonresponse(officials, tidy["sample"], study=study),
+            "official_quarters": officials,
             "diary_days": days,
-            "problems": pd.concat([tidy["problems"], problems], ignore_index=True),
+            "problems": pd.concat([tidy["problems"], problems, trimmed], ignore_index=True),
         },
     )
 
@@ -179,13 +180,13 @@ def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
 def measured_fingerprint(store: Store, quarter: Quarter) -> str:
     """What the official-quarters of a quarter are made from."""
     reference = store.study.reference
-    files = [reference / name for name in ("measures.toml", "activity_groups.csv", "calendar.toml")]
+    files = [reference / name for name in ("measures.toml", "activity_groups.csv", "calendar.toml", "margins.csv")]
     return fingerprint(
         "measure",
         ingest_fingerprint(store, quarter),
         files_fingerprint(files, base=reference),
         store.study.config.design.model_dump_json(),
-        code_fingerprint("time_use", "survey.weighting", "measures"),
+        code_fingerprint("time_use", "survey.weighting", "survey.calibration", "measures"),
     )
 
 

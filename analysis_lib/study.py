@@ -17,6 +17,7 @@ from analysis_lib.measures import Measure, parse_measures
 from analysis_lib.quarters import Quarter
 
 NATION = "all"  # the region code of the whole study population
+MARGINS_AGREE = 1e-6  # by what share the sums of a quarter's margins may differ
 SinglePsu = Literal["refuse", "certainty", "adjust", "average"]
 
 
@@ -70,6 +71,22 @@ class Design(Section):
         default_factory=lambda: ["stratum", "tier"],
         description="cells of the weighting-class adjustment, used where a sample list is given",
     )
+    trim_weights_above: float = Field(
+        0, ge=0, description="cut weights above so many times their quarter's median and spread what is cut; 0: never"
+    )
+    calibration: Literal["raking", "linear", "logit"] = Field(
+        "raking", description="how weights are brought to the totals of reference/margins.csv, where there is one"
+    )
+    calibration_bounds: tuple[float, float] = Field(
+        (0.2, 5.0), description="least and greatest factor on a weight, for logit"
+    )
+
+    @field_validator("trim_weights_above")
+    @classmethod
+    def _is_above_the_median(cls, times: float) -> float:
+        if 0 < times <= 1:
+            raise ValueError("0, or more than 1: half of all weights are above their median")
+        return times
 
 
 class Diary(Section):
@@ -279,6 +296,28 @@ class Study:
                 fix="give each code once, under a parent that is listed",
             )
         return frame.set_index("code")
+
+    @cached_property
+    def margins(self) -> pd.DataFrame | None:
+        """``margins.csv``: quarter, column, category, total of persons (or person-days); None when there is none."""
+        path = self.reference / "margins.csv"
+        if not path.is_file():
+            return None
+        frame = read_reference_csv(path, ["quarter", "column", "category", "total"])
+        total = pd.to_numeric(frame["total"], errors="coerce")
+        sums = frame.assign(total=total).groupby(["quarter", "column"])["total"].sum()
+        spread = sums.groupby("quarter").agg(["min", "max"])
+        if (
+            not (total >= 0).all()
+            or frame.duplicated(["quarter", "column", "category"]).any()
+            or (spread["max"] - spread["min"] > MARGINS_AGREE * spread["max"]).any()
+        ):
+            raise InputRejected(
+                "a total is not a number, a category stands twice, or columns of a quarter add up to different sums",
+                where="reference/margins.csv",
+                fix="give each category of a quarter's column one total; every column adds up to the population",
+            )
+        return frame.assign(total=total)
 
     def region_name(self, code: str, language: str) -> str:
         """Name of a region in a language; the nation has the name given in ``regions.csv`` under ``all``."""

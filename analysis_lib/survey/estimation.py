@@ -28,6 +28,7 @@ from analysis_lib.survey.columns import column_values, in_universe, refuse_unkno
 from analysis_lib.survey.design import SurveyDesign, read_sample
 from analysis_lib.survey.linearisation import Statistic, Variable, as_variable, estimate_domains
 from analysis_lib.survey.two_instruments import combine_instruments
+from analysis_lib.survey.weighting import WEIGHTS, stored_calibration
 from analysis_lib.tables.contracts import CONTRACTS, ESTIMATE_KEY, check
 from analysis_lib.time_use.activities import all_measures
 
@@ -304,7 +305,8 @@ def _estimates(rows: pd.DataFrame, asked: _Asked, later: set[str] | None = None)
     is_later = rows["quarter"].isin(later or set()).to_numpy()
     n_quarters = rows["quarter"].groupby(is_later).transform("nunique").to_numpy()
     sample = read_sample(rows, SurveyDesign.of_study(asked.study))
-    variables = [_of_measure(rows, measure, asked, n_quarters) for measure in asked.measures.values()]
+    calibrations = {name: stored_calibration(rows, name, study=asked.study) for name in WEIGHTS}
+    variables = [_of_measure(rows, measure, asked, n_quarters, calibrations) for measure in asked.measures.values()]
     level = asked.study.config.estimation.confidence_level
     frames = []
     for codes, region in _region_partitions(rows, asked):
@@ -380,10 +382,17 @@ def _of_column(
     return as_variable(y, x, weight, statistic, calibration=calibration)
 
 
-def _of_measure(rows: pd.DataFrame, measure: Measure, asked: _Asked, n_quarters: np.ndarray) -> Variable:
+def _of_measure(
+    rows: pd.DataFrame,
+    measure: Measure,
+    asked: _Asked,
+    n_quarters: np.ndarray,
+    calibrations: dict[str, Calibration | None],
+) -> Variable:
     """The variable of a measure, its universe and participants as the domain."""
     known = asked.known
-    weight = rows["diary_weight" if needs_diary(measure, known) else "weight"].to_numpy(float)
+    name = "diary_weight" if needs_diary(measure, known) else "weight"
+    weight = rows[name].to_numpy(float)
     (y, counted), x = _values(rows, measure), np.ones(len(rows))
     statistic: Statistic = "mean"
     if isinstance(measure, ShareMeasure):
@@ -400,7 +409,7 @@ def _of_measure(rows: pd.DataFrame, measure: Measure, asked: _Asked, n_quarters:
     is_described = in_universe(rows, measure)
     if measure.among == "participants":
         is_described &= y > 0
-    return as_variable(y, x, weight, statistic, is_described, counted=counted)
+    return as_variable(y, x, weight, statistic, is_described, calibrations[name], counted)
 
 
 def _values(rows: pd.DataFrame, measure: Measure) -> tuple[np.ndarray, np.ndarray | None]:
