@@ -83,9 +83,9 @@ def draw_comparison(frame: pd.DataFrame) -> Figure:
         is_reference = row["is_reference"]
         colour = style.INK if is_reference else style.ACCENT
         if is_reference:
-            axes.axvline(row["value"], color=style.NATION, linewidth=1.2, zorder=0)
-        axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=2)
-        axes.plot(row["value"], place, marker="D" if is_reference else "o", markersize=6, color=colour)
+            axes.axvline(row["value"], color=style.NATION, linewidth=1.2, zorder=0, clip_on=False)
+        axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=2, clip_on=False)
+        axes.plot(row["value"], place, marker="D" if is_reference else "o", markersize=6, color=colour, clip_on=False)
         axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
                       textcoords="offset points", fontsize=style.TEXT_PX,
                       fontweight="bold" if is_reference else "normal")  # fmt: skip

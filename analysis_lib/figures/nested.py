@@ -51,8 +51,8 @@ def draw_nested(frame: pd.DataFrame) -> Figure:
     height, whole = BAR_PX / ROW_PX, frame["value"].head(1).sum()
     for place, row in enumerate(frame.to_dict("records")):
         middle, colour = place + 0.68, style.SERIES[place % len(style.SERIES)]
-        axes.barh(middle, whole, height=height, color=style.GHOST, linewidth=0)
-        axes.barh(middle, row["value"], height=height, color=colour, linewidth=0)
+        axes.barh(middle, whole, height=height, color=style.GHOST, linewidth=0, clip_on=False)
+        axes.barh(middle, row["value"], height=height, color=colour, linewidth=0, clip_on=False)
         style.draw_interval(axes, middle, row["ci_low"], row["ci_high"])
         axes.annotate(row["label"], (0, middle), (0, BAR_PX / 2 + 5), textcoords="offset points", va="bottom",
                       fontsize=style.TEXT_PX)  # fmt: skip

@@ -59,7 +59,7 @@ def draw_response(frame: pd.DataFrame) -> Figure:
         shown = part.assign(value=part["value"].fillna(0))
         for bars, column, colour in [(part, "whole", style.GHOST), (shown, "value", style.ACCENT)]:
             sns.barplot(bars, x=column, y="label", order=keys, color=colour, width=BAR_SHARE, saturation=1,
-                        errorbar=None, linewidth=0, ax=axes)  # fmt: skip
+                        errorbar=None, linewidth=0, clip_on=False, ax=axes)  # fmt: skip
         for row in part.to_dict("records"):
             axes.annotate(row["text"], (1, keys.index(row["label"])), (6, 0), textcoords="offset points", va="center",
                           fontsize=style.TEXT_PX)  # fmt: skip

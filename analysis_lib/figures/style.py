@@ -119,8 +119,8 @@ def new_panels(count: int, *, height: float, left: float, right: float, top: flo
 
 def draw_interval(axes: Axes, place: float, low: float, high: float) -> None:
     """A horizontal interval that is seen on a bar as well as beside it."""
-    axes.hlines(place, low, high, color="white", linewidth=3.2)
-    axes.hlines(place, low, high, color=INK, linewidth=1.4)
+    axes.hlines(place, low, high, color="white", linewidth=3.2, clip_on=False)
+    axes.hlines(place, low, high, color=INK, linewidth=1.4, clip_on=False)
 
 
 def figure_of(axes: list[Axes]) -> Figure:

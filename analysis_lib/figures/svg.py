@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import warnings
+from collections import Counter
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -27,6 +28,8 @@ _REFERENCE = re.compile(r"#([\w.-]+)")
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
 _GLYPH_ID = re.compile(r"^JianfuSansSC-(R|B)[a-z]+-([0-9a-f]+)$")
 _GLYPH = re.compile(r'<path id="(glyph-[RB][0-9a-f]+)"[^>]*/>')
+_TEXT = re.compile(r"<g((?: (?:transform|fill)=\"[^\"]*\")+)>((?:<use href=\"#glyph-[^>]*/>)+)</g>")
+_SHIFT = re.compile(r"^translate\((-?[\d.]+) 0\)$")
 # matplotlib writes outlines in 6,400ths of the font size. 256ths, 0.05 px in a text of 12 px, look the same at three
 # times the size and take a third of the bytes.
 _COARSER = 25
@@ -64,16 +67,23 @@ def to_svg(figure: Figure, *, id_prefix: str, title: str, description: str) -> s
 
 
 def share_glyphs(charts: list[str]) -> tuple[str, list[str]]:
-    """Move the outlines of characters out of the charts of a page into one hidden sheet, each once.
+    """Move the outlines of characters, and texts that occur more than once, into one hidden sheet for a page.
 
-    The charts refer to them by id; half of a Chinese page would otherwise be the same outlines over and over.
+    The charts refer to them by id; half of a page would otherwise be the same outlines over and over.
     """
-    sheet: dict[str, str] = {}
+    outlines: dict[str, str] = {}
     for chart in charts:
-        for match in _GLYPH.finditer(chart):
-            sheet.setdefault(match[1], match[0])
-    hidden = f'<svg xmlns="{_SVG}" class="glyphs" aria-hidden="true"><defs>{"".join(sheet.values())}</defs></svg>'
-    return hidden, [_GLYPH.sub("", chart).replace("<defs></defs>", "") for chart in charts]
+        outlines |= {match[1]: match[0] for match in _GLYPH.finditer(chart)}
+    charts = [_GLYPH.sub("", chart).replace("<defs></defs>", "") for chart in charts]
+    counted = Counter(match[2] for chart in charts for match in _TEXT.finditer(chart))
+    texts = {text: f"text-{place}" for place, text in enumerate(text for text, times in counted.items() if times > 1)}
+    sheet = [*outlines.values(), *(f'<g id="{name}">{text}</g>' for text, name in texts.items())]
+    hidden = f'<svg xmlns="{_SVG}" class="glyphs" aria-hidden="true"><defs>{"".join(sheet)}</defs></svg>'
+    return hidden, [_TEXT.sub(lambda found: _by_name(found, texts), chart) for chart in charts]
+
+
+def _by_name(found: re.Match[str], texts: dict[str, str]) -> str:
+    return f'<use href="#{texts[found[2]]}"{found[1]} />' if found[2] in texts else found[0]
 
 
 class _FontProblem(logging.Handler):
@@ -130,6 +140,9 @@ def _plain_attributes(element: ElementTree.Element, prefix: str) -> dict[str, st
             kept[name] = value
     if _tag(element) not in ("path", "clipPath"):
         kept.pop("id", None)  # nothing refers to a group
+    if _tag(element) == "use" and (shift := _SHIFT.match(kept.get("transform", ""))):
+        del kept["transform"]
+        kept["x"] = shift[1]
     if "id" in kept and _GLYPH_ID.match(kept["id"]):
         kept["d"], kept["transform"] = _coarser(kept.get("d", "")), _OUTLINE_SCALE  # a space has no outline
     elif "d" in kept:
@@ -156,12 +169,22 @@ def _coarser(outline: str) -> str:
     for count, command in ((_NUMBERS[word], word) for word in words if word in _NUMBERS):
         numbers = [round(float(word) / _COARSER) for word in words[place + 1 : place + 1 + count]]
         place += 1 + count
-        steps = [number - position[axis % 2] for axis, number in enumerate(numbers)]
-        text = "".join(f" {step}" if step >= 0 else str(step) for step in steps)
-        shortened.append(command.lower() + text.lstrip())
-        position = (numbers[-2], numbers[-1]) if numbers else start
+        if command == "z":
+            position = start
+            shortened.append("z")
+            continue
+        shortened.append(_step(command, [number - position[axis % 2] for axis, number in enumerate(numbers)]))
+        position = (numbers[-2], numbers[-1])
         start = position if command == "M" else start
     return "".join(shortened)
+
+
+def _step(command: str, steps: list[int]) -> str:
+    """One path command in relative steps; most strokes of Han characters are level or upright, and take one number."""
+    if command == "L" and 0 in steps:
+        across, up = steps
+        return f"v{up}" * (up != 0) if across == 0 else f"h{across}"
+    return command.lower() + "".join(f" {step}" if step >= 0 else str(step) for step in steps).lstrip()
 
 
 def _tag(element: ElementTree.Element) -> str:

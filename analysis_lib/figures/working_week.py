@@ -60,7 +60,7 @@ def draw_week(frame: pd.DataFrame, *, upper: float | None = None) -> Figure:
     for name, axes in zip(names, panels, strict=True):
         part = frame[frame["panel"] == name]
         sns.barplot(part.assign(value=part["value"].fillna(0)), x="value", y="label", order=keys, hue="kind",
-                    palette=style.KINDS, width=BAR_SHARE, saturation=1, errorbar=None, legend=False, linewidth=0,
+                    palette=style.KINDS, width=BAR_SHARE, saturation=1, errorbar=None, legend=False, linewidth=0, clip_on=False,
                     ax=axes)  # fmt: skip
         for row in part.to_dict("records"):
             place = keys.index(row["label"])

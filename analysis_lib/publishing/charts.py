@@ -15,6 +15,8 @@ from analysis_lib.figures.svg import to_svg
 from analysis_lib.publishing.sentences import Writer, compare_word, largest_groups, pick
 from analysis_lib.study import NATION
 
+FIRST_MARK = "①"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -113,17 +115,20 @@ class ChartMaker:
         if frame["value"].notna().sum() == 0 or frame["quarter"].nunique() < 2:
             return None
         text, labels = self.writer.text, self.writer.labels
-        reforms = trend.reform_lines(**self._asked, region=self.region)
+        quarters = list(frame["quarter"].unique())
+        reforms = self._numbered_reforms(after=quarters[0], until=quarters[-1])
+        marks = reforms.groupby("quarter", sort=False)["mark"].agg("".join).rename("label").reset_index()
         upper = trend.upper_end(frame)
         title = self.writer.change_heading(change, settings.headline)
         panels = [
-            to_svg(trend.draw_trend(part, reforms=reforms, upper=upper), id_prefix=f"trend{place}",
+            to_svg(trend.draw_trend(part, reforms=marks, upper=upper), id_prefix=f"trend{place}",
                    title=str(name), description=self._trend_words(part))
             for place, (name, part) in enumerate(frame.groupby("panel", sort=False))
         ]  # fmt: skip
-        quarters = list(frame["quarter"].unique())
-        shown = [row for row in reforms.to_dict("records") if quarters[0] < row["quarter"] <= quarters[-1]]
-        notes = [text("figure.reform", label=row["label"], period=labels.period(row["quarter"])) for row in shown]
+        notes = [
+            text("figure.reform", mark=row["mark"], label=row["label"], period=labels.period(row["quarter"]))
+            for row in reforms.to_dict("records")
+        ]
         subtitle = text("figure.trend_subtitle", unit=self._unit_first(), place=labels.region(self.region), first=quarters[0],
                         last=quarters[-1], level=self.writer.level)  # fmt: skip
         if frame["nation"].notna().any():
@@ -283,6 +288,12 @@ class ChartMaker:
     @property
     def _when(self) -> dict[str, str]:
         return {"period": self.writer.labels.period(self.period), "level": self.writer.level}
+
+    def _numbered_reforms(self, *, after: str, until: str) -> pd.DataFrame:
+        """Reforms that started within the series, numbered: titles of a line's length stand below the chart."""
+        reforms = trend.reform_lines(**self._asked, region=self.region)
+        reforms = reforms[(reforms["quarter"] > after) & (reforms["quarter"] <= until)]
+        return reforms.assign(mark=[chr(ord(FIRST_MARK) + place) for place in range(len(reforms))])
 
     def _unit(self) -> str:
         labels = self.writer.labels

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,17 @@ class Release:
         return json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
 
 
-def build_release(study: Study, quarter: Quarter, results: Results) -> Release:
+def build_release(
+    study: Study, quarter: Quarter, results: Results, *, spread: Callable[..., Iterable[str]] = map
+) -> Release:
     """Write a quarter's pages, downloads and results, unless the last release holds the very same.
 
     Parameters
     ----------
     results : dict
         Unit → table name → table; a regional unit is ``<notebook>/<region>``.
+    spread : callable
+        A ``map`` over pages, such as one that draws several at a time.
 
     Returns
     -------
@@ -80,11 +85,11 @@ def build_release(study: Study, quarter: Quarter, results: Results) -> Release:
     if (
         last is not None
         and _same_results(results, last)
-        and _hashes(_files(study, quarter, results, last.number)) == last.manifest["files"]
+        and _hashes(_files(study, quarter, results, last.number, spread)) == last.manifest["files"]
     ):
         return last
     number = last.number + 1 if last else 1
-    files = _files(study, quarter, results, number)
+    files = _files(study, quarter, results, number, spread)
     final = study.reports / str(quarter) / f"r{number}"
     final.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=final.parent, prefix=".building-"))
@@ -148,14 +153,17 @@ def latest_release(study: Study, quarter: Quarter) -> Release | None:
 # -- a release ----------------------------------------------------------------------------------------
 
 
-def _files(study: Study, quarter: Quarter, results: Results, number: int) -> dict[str, str]:
+def _files(
+    study: Study, quarter: Quarter, results: Results, number: int, spread: Callable[..., Iterable[str]]
+) -> dict[str, str]:
     """Relative path → text of everything in a release but its manifest."""
     reports = _reports(study, quarter, results, number)
-    files = {}
+    asked = list(itertools.product(reports, study.config.publishing.languages))
+    files = {
+        f"{language}/{quarter}/{'' if report.is_national else f'{report.region}/'}index.html": text
+        for (report, language), text in zip(asked, spread(pages.render_report, *zip(*asked, strict=True)), strict=True)
+    }
     for report in reports:
-        folder = f"{quarter}/" if report.is_national else f"{quarter}/{report.region}/"
-        for language in study.config.publishing.languages:
-            files[f"{language}/{folder}index.html"] = pages.render_report(report, language)
         for table in report.tables.values():
             name = pages.download_name(table.name, report.region)
             files[f"data/{quarter}/{name}"] = csv_text(table, study=study)

@@ -32,10 +32,10 @@ PAGES = [
 SMALLEST_TEXT_PX = 11
 NEAR_BLACK, BLACK_SHARE = 40, 0.4
 
-# In each chart: height in px of a text of its smallest size, from the scale of the glyphs' group and of the drawing.
+# In each chart: height in px of its smallest text, from the scale of each text and of the drawing.
 TEXT_SIZES = """() => [...document.querySelectorAll('svg:not(.glyphs)')].map(svg => {
   const drawn = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
-  const scales = [...svg.querySelectorAll('g[transform*="scale("]')].map(g => g.transform.baseVal.consolidate().matrix.a);
+  const scales = [...svg.querySelectorAll('[transform*="scale("]')].map(g => g.transform.baseVal.consolidate().matrix.a);
   return drawn * 100 * Math.min(...scales);
 })"""
 UNDRAWN = """() => [...document.querySelectorAll('svg:not(.glyphs) use')].filter(use => {

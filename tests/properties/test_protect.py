@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_study import write_study
 
@@ -42,6 +42,7 @@ frames = st.lists(cells(), min_size=1, max_size=8, unique_by=lambda cell: (cell[
 )
 
 
+@settings(deadline=None, max_examples=60)  # machines are busy; the property is not about time
 @given(frames)
 def test_protecting_rounded_values_again_changes_nothing(estimates):
     once = protect(estimates, "t", study=study()).table
@@ -54,6 +55,7 @@ def test_protecting_rounded_values_again_changes_nothing(estimates):
     np.testing.assert_array_equal(once.loc[shown, NUMBERS].to_numpy()[both], twice.loc[both, NUMBERS].to_numpy())
 
 
+@settings(deadline=None, max_examples=60)  # machines are busy; the property is not about time
 @given(frames)
 def test_the_published_interval_holds_the_interval_and_the_published_value(estimates):
     table = protect(estimates, "t", study=study()).table
@@ -63,6 +65,7 @@ def test_the_published_interval_holds_the_interval_and_the_published_value(estim
     assert table.loc[shown, "value"].between(table.loc[shown, "ci_low"], table.loc[shown, "ci_high"]).all()
 
 
+@settings(deadline=None, max_examples=60)  # machines are busy; the property is not about time
 @given(frames)
 def test_nothing_small_leaves_the_building(estimates):
     table = protect(estimates, "t", study=study()).table

@@ -140,7 +140,18 @@ def test_a_page_holds_each_outline_once(frames, study):
     outlines = re.findall(r'id="(glyph-[^"]+)"', sheet)
     assert len(outlines) == len(set(outlines))
     assert not re.search(r'id="glyph-', "".join(rest))
-    assert set(re.findall(r'href="#(glyph-[^"]+)"', "".join(rest))) <= set(outlines)
+    ids = re.findall(r'\sid="([^"]+)"', sheet + "".join(rest))
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="|url\()#([\w.-]+)', sheet + "".join(rest))) <= set(ids)
+
+
+def test_a_text_that_occurs_twice_is_on_a_page_once(frames):
+    svg = to_svg(draw_week(frames["week"]), id_prefix="week", title="t", description="d")
+    sheet, (chart,) = share_glyphs([svg])
+    meeting = re.findall(r'<g id="text-\d+">((?:<use [^>]*>){2})</g>', sheet)
+    assert len(meeting) == len(set(meeting)) > 0
+    assert meeting[0] not in chart
+    assert len(sheet) + len(chart) < len(svg)
 
 
 def test_a_character_that_the_font_lacks_is_an_error(frames):

@@ -132,7 +132,7 @@ def test_the_answers_of_the_notebooks(study, national):
         "About 1,320 people were sampled this quarter, 71% responded, and about 795 diary days are usable."
     )
     assert week_answer(national["week"], **asked) == (
-        "Most time goes to Meetings (5.2 hours a week) and Documents (4.6 hours a week); "
+        "Most time goes to Meetings (5.2 hours a week), Documents (4.6 hours a week); "
         "the differences are within the margin of error."
     )
     assert hours_answer(national["hours"], national["change"], **asked) == (

@@ -1,0 +1,167 @@
+"""What hours lost go with, and the parts of a difference: a dot in its interval for each, about a line at zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.errors import InputRejected
+from analysis_lib.figures import style
+from analysis_lib.figures.labels import Labels
+from analysis_lib.study import NATION, Study
+from analysis_lib.survey.decomposition import COMPOSITION, RATE, UNANSWERED
+from analysis_lib.survey.driver_plan import DriverPlan, read_drivers
+
+TOP_PX, BOTTOM_PX = 26, 26
+MARGIN = 0.06  # of the axis, beyond the outermost bounds
+COLUMNS = ["panel", "label", "unit", "value", "ci_low", "ci_high", "mark", "text", "is_total"]
+
+_AGAINST = {"zh": "{}（比{}）", "en": "{} against {}"}
+_MIX = {"zh": "{}构成", "en": "Mix by {}"}
+_PARTS = {
+    RATE: {"zh": "情形相同而用时不同", "en": "Same circumstances, other hours"},
+    UNANSWERED: {"zh": "未答者", "en": "Answers missing"},
+    "": {"zh": "合计差异", "en": "Whole difference"},
+}
+
+
+def prepare_drivers(
+    drivers: ProtectedTable, *, study: Study, language: str, region: str = NATION, period: str | None = None
+) -> pd.DataFrame:
+    """One row per outcome and term, in the order of ``drivers.toml``; a panel for each outcome.
+
+    Parameters
+    ----------
+    drivers : ProtectedTable
+        Effects of `analysis_lib.survey.drivers.what_drives`.
+    period : str, optional
+        Label of the period; the only one of the table when left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        panel, label, unit, value, ci_low, ci_high, mark, text, is_total.
+    """
+    labels, plan = Labels(study, language), _plan(study)
+    table = drivers.table
+    table = table[(table["region"] == region) & (table["period"] == (period or table["period"].max()))]
+    found = {(row["measure"], row["category"]): row for row in table.to_dict("records")}
+    rows = []
+    for outcome in plan.outcomes:
+        for name, term in plan.terms.items():
+            prefix = f"{name}."
+            values = [
+                key.removeprefix(prefix) for measure, key in found if measure == outcome and key.startswith(prefix)
+            ]
+            keys = [prefix + value for value in labels.categories(term.column, values)] if term.reference else [name]
+            rows += [
+                found[outcome, key] | {"label": _effect_label(key, plan, labels), "is_total": False}
+                for key in keys
+                if (outcome, key) in found
+            ]
+    return _framed(rows, labels)
+
+
+def prepare_parts(
+    parts: ProtectedTable, outcome: str, *, study: Study, language: str, region: str = NATION, period: str | None = None
+) -> pd.DataFrame:
+    """Circumstances term by term, other hours in the same circumstances, those without answers, and the whole.
+
+    Columns as `prepare_drivers`. What terms contribute to the hours in the same circumstances is left to the table: it
+    hangs on where a number counts from.
+    """
+    labels, plan = Labels(study, language), _plan(study)
+    table = parts.table
+    table = table[(table["region"] == region) & (table["measure"] == outcome)]
+    table = table[table["period"] == (period or table["period"].max())]
+    found = {(row["by"], row["category"]): row for row in table.to_dict("records")}
+    keys = [(COMPOSITION, name) for name in plan.terms] + [(RATE, ""), (UNANSWERED, ""), ("", "")]
+    rows = [
+        found[by, category] | {"label": _part_label(by, category, plan, labels), "is_total": by == ""}
+        for by, category in keys
+        if (by, category) in found
+    ]
+    return _framed(rows, labels)
+
+
+def _plan(study: Study) -> DriverPlan:
+    plan = read_drivers(study)
+    if plan is None:
+        raise InputRejected("the study has no drivers.toml", where="chart of drivers", fix="add it, or draw none")
+    return plan
+
+
+def _effect_label(key: str, plan: DriverPlan, labels: Labels) -> str:
+    name, _, value = key.partition(".")
+    term = plan.terms[name]
+    if not term.reference:
+        return str(getattr(term, f"title_{labels.language}"))
+    named = (labels.category(term.column, category) for category in (value, term.reference))
+    return _AGAINST[labels.language].format(*named)
+
+
+def _part_label(by: str, category: str, plan: DriverPlan, labels: Labels) -> str:
+    if by != COMPOSITION:
+        return _PARTS[by][labels.language]
+    term = plan.terms[category]
+    if term.reference:
+        return _MIX[labels.language].format(labels.column(term.column))
+    return str(getattr(term, f"name_{labels.language}"))
+
+
+def _framed(rows: list[dict[Any, Any]], labels: Labels) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=pd.Index(["measure", *COLUMNS]))
+    return frame.assign(
+        panel=frame["measure"].map(labels.measure),
+        text=[_text(row, labels) for _, row in frame.iterrows()],
+    )[COLUMNS]
+
+
+def _text(row: pd.Series, labels: Labels) -> str:
+    if pd.isna(row["value"]):
+        return f"[{row['mark']}]"
+    return labels.signed(row["value"], row["unit"]) if row["value"] else labels.number(0.0, row["unit"])
+
+
+@style.styled
+def draw_drivers(frame: pd.DataFrame) -> Figure:
+    """Panels with one axis; an interval that holds zero is grey, the whole difference is a diamond."""
+    names = list(frame["panel"].unique())
+    keys = list(frame["label"].unique())
+    lines, left, row_px = style.label_column(keys)
+    right = style.value_column(list(frame["text"]))
+    panels = style.new_panels(
+        len(names), height=TOP_PX + len(keys) * row_px + BOTTOM_PX, left=left, right=right, top=TOP_PX, bottom=BOTTOM_PX
+    )
+    bounds = frame[["value", "ci_low", "ci_high"]].fillna(0.0)
+    low, high = min(0.0, bounds.to_numpy().min()), max(0.0, bounds.to_numpy().max())
+    beyond = MARGIN * ((high - low) or 1.0)
+    for name, axes in zip(names, panels, strict=True):
+        axes.axvline(0, color=style.NATION, linewidth=1.2, zorder=0)
+        for row in frame[frame["panel"] == name].to_dict("records"):
+            _draw_row(axes, keys.index(row["label"]), row)
+        axes.set(xlim=(low - beyond, high + beyond), xlabel="", ylabel="")
+        style.finish_rows(axes, lines)
+        axes.locator_params(axis="x", nbins=4)
+        axes.tick_params(axis="x", length=0, pad=4)
+        axes.grid(axis="x", color=style.GHOST, linewidth=0.8)
+        axes.set_axisbelow(True)
+        style.title(axes, name, left=left, top=TOP_PX)
+        sns.despine(ax=axes, left=True)
+    return style.figure_of(panels)
+
+
+def _draw_row(axes: Axes, place: int, row: dict[Any, Any]) -> None:
+    apart = row["ci_low"] > 0 or row["ci_high"] < 0
+    colour = style.INK if row["is_total"] else style.ACCENT if apart else style.NATION
+    axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=2)
+    axes.plot(row["value"], place, marker="D" if row["is_total"] else "o", markersize=6, color=colour,
+              markerfacecolor=colour if apart else "white")  # fmt: skip
+    axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
+                  textcoords="offset points", fontsize=style.TEXT_PX,
+                  fontweight="bold" if row["is_total"] else "normal")  # fmt: skip
