@@ -21,13 +21,17 @@ class Term(Section):
     column: str = Field(description="a measure of the questionnaire, or a respondent column with categories")
     step: float = Field(1.0, gt=0, description="the change of a number that the effect is told for")
     reference: str = Field("", description="the category that the others are compared with; empty: a number")
-    title_zh: str = Field("", description="what one step is, in Chinese; needed for numbers")
-    title_en: str = Field("", description="what one step is, in English; needed for numbers")
+    name_zh: str = Field(
+        "", description="short name in Chinese; numbers need one, categories have that of their column"
+    )
+    name_en: str = Field("", description="short name in English")
+    title_zh: str = Field("", description="what one step of a number is, in Chinese")
+    title_en: str = Field("", description="what one step of a number is, in English")
 
     @model_validator(mode="after")
-    def _says_what_a_step_is(self) -> Term:
-        if not self.reference and not (self.title_zh and self.title_en):
-            raise ValueError("a number needs title_zh and title_en that say what one step is")
+    def _a_number_has_its_words(self) -> Term:
+        if not self.reference and not all([self.name_zh, self.name_en, self.title_zh, self.title_en]):
+            raise ValueError("a number needs name_zh, name_en, and title_zh, title_en that say what one step is")
         return self
 
 

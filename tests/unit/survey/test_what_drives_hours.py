@@ -18,11 +18,15 @@ outcomes = ["recall_gross", "gross"]
 form = "identity"
 [terms.meetings]
 column = "meetings_attended"
+name_zh = "会议"
+name_en = "Meetings"
 title_zh = "每周多一场会"
 title_en = "One more meeting a week"
 [terms.documents]
 column = "documents_received"
 step = 10
+name_zh = "文件"
+name_en = "Documents"
 title_zh = "每月多十份文件"
 title_en = "Ten more documents a month"
 [terms.tier]
