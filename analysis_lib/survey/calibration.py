@@ -24,7 +24,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, special
 
 from analysis_lib.errors import DesignError
 
@@ -190,22 +190,26 @@ def calibrate(
     x, wanted = x @ sparse.diags_array(1 / size), totals / size
     factor = _factor(method, bounds)
     multiplier = np.zeros(len(totals))
-    g, slope = factor(x @ multiplier)
-    misfit = wanted - x.T @ (base * g)
+
+    def tried(multiplier: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """Factors, their slopes, what is missing of the totals, and the convex function that is least where none is."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a step too long is not finite, and is taken back
+            g, slope, potential = factor(x @ multiplier)
+            return g, slope, wanted - x.T @ (base * g), float(base @ potential - wanted @ multiplier)
+
+    g, slope, misfit, height = tried(multiplier)
     for _ in range(max_rounds):
         if _worst(misfit, wanted) < tolerance:
             break
         step = _pseudo_inverse((_scaled(x, base * slope).T @ x).toarray()) @ misfit
-        for _ in range(HALVINGS):  # Newton, held back while it overshoots
-            with np.errstate(over="ignore", invalid="ignore"):
-                tried = factor(x @ (multiplier + step))
-                left = wanted - x.T @ (base * tried[0])
-            if np.abs(left).sum() < np.abs(misfit).sum():
+        for _ in range(HALVINGS):  # Newton, held back while it climbs
+            found = tried(multiplier + step)
+            if found[3] < height or np.abs(found[2]).sum() < np.abs(misfit).sum():
                 break
             step = step / 2
         else:
             break
-        multiplier, (g, slope), misfit = multiplier + step, tried, left
+        multiplier, (g, slope, misfit, height) = multiplier + step, found
     if _worst(misfit, wanted) >= tolerance:
         raise DesignError(
             f"total {int(np.argmax(np.abs(misfit) / (1 + np.abs(wanted)))) + 1} of {len(totals)} cannot be reached",
@@ -221,22 +225,24 @@ def calibrate(
     return Calibration.of_weights(weights, base, auxiliaries)
 
 
-def _factor(method: Method, bounds: tuple[float, float]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The factor on a base weight and its slope, as functions of x'λ (Deville and Särndal 1992, table 1)."""
+def _factor(
+    method: Method, bounds: tuple[float, float]
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The factor on a base weight, its slope and its integral, as functions of x'λ (Deville and Särndal 1992, table 1)."""
     if method == "linear":
-        return lambda u: (1 + u, np.ones_like(u))
+        return lambda u: (1 + u, np.ones_like(u), u + u**2 / 2)
     if method == "raking":
-        return lambda u: (np.exp(u), np.exp(u))
+        return lambda u: (np.exp(u), np.exp(u), np.exp(u))
     low, high = bounds
     if not 0 <= low < 1 < high:
         raise DesignError(f"bounds {low:g} and {high:g}", where="logit calibration", fix="one below 1, one above")
     pace = (high - low) / ((1 - low) * (high - 1))
 
-    def logit(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        grown = np.exp(np.clip(pace * u, -700, 700))
-        below = (high - 1) + (1 - low) * grown
-        value = (low * (high - 1) + high * (1 - low) * grown) / below
-        return value, (value - low) * (high - value) / ((1 - low) * (high - 1))
+    def logit(u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        upper = special.expit(pace * u + np.log((1 - low) / (high - 1)))
+        value = low + (high - low) * upper
+        integral = low * u + (high - low) / pace * np.logaddexp(np.log(high - 1), np.log(1 - low) + pace * u)
+        return value, (value - low) * (high - value) / ((1 - low) * (high - 1)), integral
 
     return logit
 
