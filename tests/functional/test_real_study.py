@@ -39,7 +39,7 @@ def site(study: Path, repository: Path) -> Path:
 
 def jianfu(repository: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "analysis_lib", *arguments], cwd=repository, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "analysis_lib", *arguments], cwd=repository, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
