@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from analysis_lib.errors import UnitFailed
 from analysis_lib.fingerprints import PACKAGE, files_fingerprint, fingerprint
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
+from analysis_lib.running.executors import stopping_on_signals, warm_workers
 from analysis_lib.running.runs import plan_quarters
 from analysis_lib.running.units import TABLES, Planned
 from analysis_lib.study import NATION, Study
@@ -55,29 +57,19 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
     incomplete = [quarter for quarter, units in planned.items() if any(each.reason for each in units)]
     if quarters[-1] in incomplete:
         raise _not_complete(quarters[-1], planned[quarters[-1]])
-    releases: dict[Quarter, str] = {}
-    built: dict[Quarter, tuple[Release, str]] = {}
-    for quarter, units in planned.items():
-        if quarter in incomplete:
-            continue
-        made_from = _fingerprint(study, units)
-        last = ledger.last_release(str(quarter))
-        if last and last["made_from"] == made_from and index.is_file():
-            releases[quarter] = last["release"]
-            continue
-        # Templates, figures and fonts are not loaded to find that nothing is to do.
-        from analysis_lib.publishing.site import build_release
-
-        built[quarter] = (build_release(study, quarter, _results(study, units)), made_from)
-    if built:
-        from analysis_lib.publishing.site import build_site
-
-        build_site(study)
-    for quarter, (release, made_from) in built.items():
-        ledger.record_release(str(quarter), release.name, made_from=made_from)
-        releases[quarter] = release.name
-    new = [quarter for quarter, (release, _) in built.items() if release.is_new]
-    return Build(releases, new, incomplete, index)
+    made_from = {quarter: _fingerprint(study, units) for quarter, units in planned.items() if quarter not in incomplete}
+    releases = {quarter: ledger.last_release(str(quarter)) for quarter in made_from}
+    stand = {
+        quarter: last["release"]
+        for quarter, last in releases.items()
+        if last and last["made_from"] == made_from[quarter]
+    }
+    to_build = [quarter for quarter in made_from if quarter not in stand or not index.is_file()]
+    built = _build(study, {quarter: planned[quarter] for quarter in to_build}) if to_build else {}
+    for quarter, release in built.items():
+        ledger.record_release(str(quarter), release.name, made_from=made_from[quarter])
+    names = stand | {quarter: release.name for quarter, release in built.items()}
+    return Build(names, [quarter for quarter, release in built.items() if release.is_new], incomplete, index)
 
 
 def headline(study: Study, quarter: Quarter, language: str) -> str:
@@ -87,6 +79,19 @@ def headline(study: Study, quarter: Quarter, language: str) -> str:
     national = [each for each in plan_quarters(study, [quarter]) if each.unit.region == NATION]
     tables = {name: table for handed in _results(study, national).values() for name, table in handed.items()}
     return sentences.hours_answer(tables["hours"], tables["change"], study=study, language=language)
+
+
+def _build(study: Study, planned: dict[Quarter, list[Planned]]) -> dict[Quarter, Release]:
+    # Templates, figures and fonts are not loaded to find that nothing is to do.
+    from analysis_lib.publishing.site import build_release, build_site
+
+    with stopping_on_signals(), warm_workers(study.config.running.workers or os.cpu_count() or 1) as spread:
+        releases = {
+            quarter: build_release(study, quarter, _results(study, units), spread=spread)
+            for quarter, units in planned.items()
+        }
+        build_site(study)
+    return releases
 
 
 def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, ProtectedTable]]:

@@ -17,8 +17,9 @@ JUPYTER = [
     "analysis_lib.running.kernels",
     "analysis_lib.running.notebooks",
 ]
-# Imported late by those that notebooks import.
+# Imported late by those that notebooks import, and by the workers that draw pages.
 LATE = [
+    "analysis_lib.publishing.site",
     "matplotlib.backends.backend_agg",
     "pandas.io.formats.style",
     "pyarrow.parquet",
