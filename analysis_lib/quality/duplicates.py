@@ -56,31 +56,37 @@ def colleague_p(answers: Answers, *, rng: np.random.Generator) -> tuple[np.ndarr
     """
     codes = as_codes(answers.values)
 
-    def alike(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        first, second = colleagues(unit)
+    def alike(unit: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        first, second = pairs
         shared = shared_answers(codes, first, second).astype(float)
         best = np.full(len(unit), np.nan)
         np.fmax.at(best, first, shared)
         np.fmax.at(best, second, shared)
-        pairs = np.bincount(unit[first], minlength=unit.max() + 1)
+        n_pairs = np.bincount(unit[first], minlength=unit.max() + 1)
         total = np.bincount(unit[first], shared, minlength=unit.max() + 1)
-        mean = np.divide(total, pairs, out=np.full(len(total), np.nan), where=pairs > 0)
-        return best, mean
+        return best, np.divide(total, n_pairs, out=np.full(len(total), np.nan), where=n_pairs > 0)
 
     size = np.bincount(answers.unit)
     n_pairs = int((size * (size - 1) // 2).sum())
-    best, mean = alike(answers.unit)
+    best, mean = alike(answers.unit, colleagues(answers.unit))
     if not n_pairs:
         return best, best
     null_best, null_mean, null_size = [], [], []
     for unit in itertools.islice(shuffled_units(answers.unit, answers.cell, rng), n_shuffles(n_pairs)):
-        found = alike(unit)
+        found = alike(unit, strangers_only(colleagues(unit), answers.unit))
         null_best.append(found[0])
         null_mean.append(found[1])
         null_size.append(size[unit])
     best_p = upper_p_by_size(best, np.concatenate(null_best), size[answers.unit], np.concatenate(null_size))
     mean_p = upper_p_by_size(mean, np.concatenate(null_mean), size, np.tile(size, len(null_mean)))
     return best_p, mean_p[answers.unit]
+
+
+def strangers_only(pairs: tuple[np.ndarray, np.ndarray], unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs without those who are colleagues in truth: copies within a unit must not pass for chance."""
+    first, second = pairs
+    apart = unit[first] != unit[second]
+    return first[apart], second[apart]
 
 
 def n_shuffles(n_pairs: int) -> int:
@@ -147,9 +153,9 @@ def copied_day_p(
         Group of alike people and day type of each day in one number: days change places within it.
     """
 
-    def most_alike(labels: np.ndarray) -> np.ndarray:
-        best = np.full(len(labels), np.nan)
-        first, second = colleagues(labels)
+    def most_alike(pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        best = np.full(len(unit), np.nan)
+        first, second = pairs
         for start in range(0, len(first), 100_000):  # pairs of days at a time: 144 slots each
             here = slice(start, start + 100_000)
             same = same_work(slots, is_work, first[here], second[here])
@@ -160,11 +166,11 @@ def copied_day_p(
     unit = np.unique(unit, return_inverse=True)[1]
     size = np.bincount(unit)
     n_pairs = int((size * (size - 1) // 2).sum())
-    observed = most_alike(unit)
+    observed = most_alike(colleagues(unit))
     if not n_pairs:
         return observed
     shuffles = [
-        (most_alike(labels), size[labels])
+        (most_alike(strangers_only(colleagues(labels), unit)), size[labels])
         for labels in itertools.islice(shuffled_units(unit, cell, rng), n_shuffles(20 * n_pairs))
     ]
     null, null_size = (np.concatenate(part) for part in zip(*shuffles, strict=True))

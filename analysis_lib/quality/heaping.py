@@ -20,9 +20,10 @@ _EVEN = 100.0
 
 
 def whole_cycles(values: np.ndarray, weight: np.ndarray, base: float) -> np.ndarray:
-    """Which answers lie in the middle of the distribution, in whole cycles of ``base``: each terminal digit as often.
+    """Which answers lie in the whole cycles of ``base`` that fit into the middle nine tenths of the distribution.
 
-    As Whipple's index takes ages 23 to 62. The middle holds nine tenths of the weight, widened to whole cycles.
+    In a whole cycle every terminal digit stands once, as in the ages 23 to 62 of Whipple's index; the ends of a
+    distribution would favour some of them. Nothing lies inside when not one cycle fits.
     """
     known = np.isfinite(values) & (np.nan_to_num(weight) > 0)
     if not known.any():
@@ -30,17 +31,16 @@ def whole_cycles(values: np.ndarray, weight: np.ndarray, base: float) -> np.ndar
     order = np.argsort(values[known])
     reached = np.cumsum(weight[known][order]) / weight[known].sum()
     low, high = (values[known][order][np.searchsorted(reached, tail)] for tail in _TAILS)
-    first = np.floor(low / base) * base
-    last = first + max(1.0, np.ceil((high - first) / base)) * base
-    return known & (values > first - base / 2) & (values <= last - base / 2)
+    first, last = np.ceil(low / base + 0.5) * base, np.floor(high / base - 0.5) * base  # centres of cycles
+    return known & (values > first - base / 2) & (values <= last + base / 2) & (first <= last)
 
 
 def whipple(values: np.ndarray, base: float, *, step: float, weight: np.ndarray | None = None) -> float:
-    """Whipple's index: share of answers on multiples of ``base``, in per cent of base⁻¹ · ``step``.
+    """Whipple's index: share of answers on multiples of ``base``, in per cent of the share ``step / base`` of a cycle.
 
-    100: no preference; 100 · base / step: every answer is a multiple. NaN without an answer.
+    100: no preference; 100 · base / step: every answer is a multiple. NaN without a whole cycle of answers.
 
-    >>> whipple(np.array([20.0, 21, 22, 23, 24]), 5, step=1)
+    >>> whipple(np.arange(20.0, 50), 5, step=1)
     100.0
     """
     weight = np.ones(len(values)) if weight is None else weight
@@ -55,7 +55,7 @@ def heaping(respondents: pd.DataFrame, officials: pd.DataFrame, *, study: Study,
     """Whipple's index of every question in hours at 1, 5 and 10 hours, as rows of the contract ``estimates``.
 
     Measure ``heaping_<question>``, ``by`` "base", ``category`` the base; unit "index". The interval is that of the
-    design-based share, scaled. A question whose middle answers span less than one cycle of the base has no row.
+    design-based share, scaled. A question into whose middle no whole cycle of a base fits has no row for it.
     """
     people = officials.merge(
         respondents.drop(columns=[c for c in respondents if c in officials and c != "respondent_id"]),
@@ -67,9 +67,10 @@ def heaping(respondents: pd.DataFrame, officials: pd.DataFrame, *, study: Study,
     frames = []
     for name in hours:
         values, weight = people[name].to_numpy(float), people["weight"].to_numpy(float)
-        spread = np.nanquantile(values, _TAILS[1]) - np.nanquantile(values, _TAILS[0])
-        for base in (base for base in BASES if spread >= base):
+        for base in BASES:
             inside = pd.Series(whole_cycles(values, weight, base), index=people.index)
+            if not inside.any():
+                continue
             rows = people.assign(_round=np.where(np.isfinite(values), _is_multiple(values, base), np.nan).astype(float))
             found = share(
                 rows,

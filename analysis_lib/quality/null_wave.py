@@ -69,7 +69,8 @@ def _score_correlation(values: np.ndarray) -> np.ndarray:
     scores = np.where(known, special.ndtri(np.nan_to_num(ranks, nan=0.5) / (known.sum(axis=0) + 1)), 0.0)
     scores -= scores.sum(axis=0) / np.maximum(known.sum(axis=0), 1) * known
     size = np.sqrt((scores**2).sum(axis=0))
-    correlation = scores.T @ scores / np.where(size > 0, np.outer(size, size), 1.0)
+    size[size == 0] = 1.0
+    correlation = scores.T @ scores / np.outer(size, size)
     correlation = np.clip(correlation, -0.995, 0.995)
     np.fill_diagonal(correlation, 1.0)
     return correlation

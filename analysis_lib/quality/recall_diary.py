@@ -33,7 +33,7 @@ def is_out_of_range(officials: pd.DataFrame, *, study: Study) -> pd.Series:
 def recall_over_diary(officials: pd.DataFrame, *, study: Study, quarter: Quarter) -> pd.DataFrame:
     """Ratio of totals, recalled over diary hours of the same people, for all and by category: rows of ``estimates``.
 
-    Measure ``recall_ratio_<diary measure>``; 1 is agreement. Weighted with the diary weight.
+    Measure ``recall_ratio_<diary measure>``; 1 (100 %) is agreement. Weighted with the diary weight.
     """
     design = SurveyDesign.of_study(study, weight="diary_weight")
     frames = []
@@ -54,7 +54,7 @@ def recall_over_diary(officials: pd.DataFrame, *, study: Study, quarter: Quarter
     if not frames:
         return pd.DataFrame({name: pd.Series(dtype=str(column.dtype)) for name, column in columns.items()})
     frame = pd.concat(frames, ignore_index=True).assign(
-        statistic="ratio", unit="ratio", region=NATION, period=str(quarter)
+        statistic="ratio", unit="share", region=NATION, period=str(quarter)
     )
     texts = [name for name in columns if name not in MEASURED]
     return check(frame[list(columns)].astype(dict.fromkeys(texts, str)), "estimates")
