@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from analysis_lib.errors import InputRejected
 from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint
 from analysis_lib.ingest.tidy import ingest_quarter
 from analysis_lib.parameters import RunParameters
+from analysis_lib.quality.flags import Wave
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.weighting import final_weights
@@ -143,6 +144,28 @@ def load(run: RunParameters, name: str) -> pd.DataFrame:
     return store.read(name, run.quarter, made_from(store, run.quarter))
 
 
+def load_past(run: RunParameters, name: str) -> pd.DataFrame:
+    """As `load`, of every quarter with data up to the one under report."""
+    prepare(run.study, run.quarter, run.as_of)
+    store = Store(run.study, run.as_of)
+    made_from = measured_fingerprint if name in MEASURED_TABLES else ingest_fingerprint
+    past = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
+    return pd.concat([store.read(name, quarter, made_from(store, quarter)) for quarter in past], ignore_index=True)
+
+
+def load_wave(run: RunParameters) -> Wave:
+    """The returns of the quarter under report, to be held against what honest ones look like."""
+    return Wave(load(run, "respondents"), load(run, "episodes"), load(run, "diary_days"))
+
+
+def load_wave_before(run: RunParameters) -> Wave | None:
+    """The returns of the quarter before the one under report; None when it has no data."""
+    before = run.quarter.shift(-1)
+    if before not in Store(run.study, run.as_of).quarters_with_data():
+        return None
+    return load_wave(replace(run, quarter=before))
+
+
 def regions_shown(run: RunParameters) -> list[str]:
     """The unit's own region first, then the regions below it that are estimated."""
     levels = run.study.config.estimation.levels
@@ -212,4 +235,17 @@ def latest_quarter(store: Store) -> Quarter:
     return max(found)
 
 
-__all__ = ["NATION", "Periods", "data_fingerprint", "ingest", "load", "load_officials", "measure", "periods", "prepare"]
+__all__ = [
+    "NATION",
+    "Periods",
+    "data_fingerprint",
+    "ingest",
+    "load",
+    "load_officials",
+    "load_past",
+    "load_wave",
+    "load_wave_before",
+    "measure",
+    "periods",
+    "prepare",
+]
