@@ -16,6 +16,7 @@ from analysis_lib.publishing.sentences import Writer, compare_word, largest_grou
 from analysis_lib.study import NATION
 
 FIRST_MARK = "①"
+NESTED = 3  # gross, avoidable, excess: the study that names other measures names them plainly
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class ChartMaker:
         if frame.empty:
             return None
         text, labels = self.writer.text, self.writer.labels
-        title = text("figure.nested_title")
+        title = text("figure.nested_title" if len(frame) == NESTED else "figure.nested_plain")
         return Chart(
             "nested",
             title,

@@ -102,11 +102,12 @@ def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, Protecte
 
 
 def _fingerprint(study: Study, units: list[Planned]) -> str:
-    publishing = PACKAGE / "publishing"
-    files = sorted(path for path in publishing.rglob("*.*") if path.is_file())
+    # Templates, texts, charts and disclosure rules shape a page as much as the numbers do.
+    folders = [PACKAGE / name for name in ("publishing", "figures", "disclosure")]
+    files = sorted(path for folder in folders for path in folder.rglob("*.*") if path.suffix not in (".pyc", ".otf"))
     return fingerprint(
         *(each.key for each in units),
-        files_fingerprint(files, base=publishing),
+        files_fingerprint(files, base=PACKAGE),
         study.config.model_dump_json(exclude={"running"}),
     )
 
