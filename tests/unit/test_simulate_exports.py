@@ -15,6 +15,7 @@ import pytest
 from analysis_lib.errors import UsageError
 from analysis_lib.ingest.instruments import Column, read_instrument
 from analysis_lib.ingest.simulate import dirt, simulate_study
+from analysis_lib.ingest.simulate.fabricated import KINDS
 from analysis_lib.ingest.simulate.streams import stream
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
@@ -233,6 +234,41 @@ def test_the_truth_says_which_world_it_is(study):
     facts = json.loads((study.root / "truth" / "truth.json").read_text(encoding="utf-8"))
     assert (facts["scenario"], facts["seed"]) == ("b", 1)
     assert facts["hours_effect"]["meeting"] < 0
+
+
+def test_the_list_is_asked_in_fourth_quarters_and_blank_in_others(study):
+    for quarter, asked in ((FIRST, True), (LAST, False)):
+        for platform, encoding in (("wjx", None), ("odk", "utf-8"), ("slots", "gb18030")):
+            options = {"encoding": encoding} if encoding else {}
+            for drop in drops_of(study, platform, quarter):
+                columns = read_instrument(study, drop.instrument).files["questionnaire"].columns
+                cells = read(drop, "questionnaire", **options)[
+                    [columns[name].sources[0] for name in ("list_arm", "list_count")]
+                ]
+                answered = (cells.notna() & (cells != "")).to_numpy()
+                assert answered.mean() > 0.5 if asked else answered.sum() <= 1  # of a clerk's line of totals
+        truth = json.loads((study.root / "truth" / "list_experiment" / f"{quarter}.json").read_text(encoding="utf-8"))
+        assert 0.2 < truth["share"] < 0.6
+
+
+def test_nothing_is_made_up_unless_asked_for(study):
+    for quarter in (FIRST, LAST):
+        planted = pd.read_csv(study.root / "truth" / "fabricated" / f"{quarter}.csv")
+        assert planted.empty
+
+
+def test_made_up_returns_are_copies_and_are_listed(repository, tmp_path):
+    made_up = new_study(repository, tmp_path / "made-up", last=FIRST)
+    simulate_study(made_up, seed=1, fabricated=0.1, progress=False)
+    planted = pd.read_csv(made_up.root / "truth" / "fabricated" / f"{FIRST}.csv")
+    assert set(KINDS) - {"dictated"} == set(planted["kind"])
+    drop = drops_of(made_up, "odk")[0]
+    answers = read(drop, "questionnaire").drop_duplicates("id-respondent_id", keep="last").set_index("id-respondent_id")
+    scales = answers.filter(like="scales-").drop(columns="scales-coping").apply(pd.to_numeric, errors="coerce")
+    straight = planted.loc[planted["kind"] == "straight_lined", "respondent_id"]
+    assert (scales[scales.index.isin(straight)].nunique(axis=1) <= 2).mean() > 0.9  # dirt may strike a cell
+    with pytest.raises(UsageError, match="scenario b, seed 1"):
+        simulate_study(made_up, seed=1, progress=False)
 
 
 # -- the same again -----------------------------------------------------------------------------------------------

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis_lib.disclosure.protect import protect
-from analysis_lib.errors import ContractError
+from analysis_lib.errors import ContractError, InputRejected
 from analysis_lib.quality.answers import Answers
 from analysis_lib.quality.dictated import same_as_before_p, same_time_p
 from analysis_lib.quality.duplicates import colleague_p, stranger_p
-from analysis_lib.quality.flags import effect_on_headline, flag_returns, flag_shares
+from analysis_lib.quality.flags import Wave, effect_on_headline, flag_returns, flag_shares, suspicion
 from analysis_lib.quarters import Quarter
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.estimation import mean
 from analysis_lib.tables.contracts import check
+from tests.ingest_study import ANSWERS, REPOSITORY, make_store
 from tests.sample_study import write_study
 from tests.small_tables import QUARTER
 
@@ -176,3 +179,31 @@ def test_shares_of_flags_count_those_who_can_be_judged(officials, flags, study):
     weight = officials["weight"].to_numpy()
     judged = np.r_[0:100, 150:400]
     assert found.at["flag_fast", "estimate"] == pytest.approx(weight[:80].sum() / weight[judged].sum())
+
+
+# -- a small study --------------------------------------------------------------------------------------
+
+
+def test_a_study_of_few_questions_and_no_diary_is_judged_by_what_it_has(tmp_path):
+    study = make_store(tmp_path, ANSWERS).study
+    shutil.copy(REPOSITORY / "data" / "reference" / "activity_groups.csv", study.reference)
+    (study.reference / "measures.toml").write_text("", encoding="utf-8")
+    ids = [f"p{n}" for n in range(60)]
+    people = pd.DataFrame({"respondent_id": ids, "quarter": QUARTER})
+    said = people.assign(
+        instrument="answers", work_hours=40.0 + np.arange(60) % 7, meetings_attended=np.arange(60) % 5.0
+    )
+    officials = people.assign(stratum="s", psu=ids, weight=1.0, diary_weight=1.0)
+    nothing = pd.DataFrame(columns=["respondent_id", "diary_date", "day_type"])
+    found = suspicion(Wave(said, nothing, nothing), officials, study=study, quarter=Quarter.parse(QUARTER))
+    judged = found.drop(columns=["respondent_id", "quarter"]).dropna(axis=1, how="all").columns
+    assert judged.tolist() == ["near_duplicate"]  # nobody has colleagues, scales, times or a diary
+    assert not flag_returns(found, study=study)["near_duplicate"].any()
+
+
+def test_tables_of_different_people_are_refused(tmp_path, study):
+    people = pd.DataFrame({"respondent_id": ["a", "b"], "quarter": QUARTER})
+    with pytest.raises(InputRejected, match="same people"):
+        suspicion(
+            Wave(people, people.iloc[:0], people.iloc[:0]), people.iloc[:1], study=study, quarter=Quarter.parse(QUARTER)
+        )
