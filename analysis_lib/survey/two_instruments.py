@@ -74,13 +74,13 @@ def combined_fits(
 
 def _groupings(rows: pd.DataFrame, measure: CombinedMeasure) -> list[tuple[np.ndarray, list[str]]]:
     """Groupings, finest first: the number of each row's group, and what the groups are called."""
-    for column in measure.within:
+    own = rows["quarter"].astype(str)
+    for column in reversed(measure.within):
         refuse_unknown(column, rows, f"measures.toml, [{measure.key}] within")
-    found = []
-    for columns in ([*measure.within, "quarter"], ["quarter"]):
-        numbers, groups = pd.factorize(pd.MultiIndex.from_frame(rows[columns]), sort=True)
-        found.append((numbers, [" ".join(map(str, group)) for group in groups]))
-    return [*found, (np.zeros(len(rows), dtype=np.int64), ["everybody"])]
+        own = rows[column].astype(str) + " " + own
+    found = [pd.factorize(label.to_numpy(object), sort=True) for label in (own, rows["quarter"])]
+    named = [(numbers, [str(name) for name in names]) for numbers, names in found]
+    return [*named, (np.zeros(len(rows), dtype=np.int64), ["everybody"])]
 
 
 def _row(fit: Fit, names: list[list[str]], answers: list[str]) -> dict[str, object]:

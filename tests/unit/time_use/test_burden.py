@@ -53,6 +53,19 @@ def test_a_week_is_five_weekdays_and_two_weekend_days(tmp_path: Path) -> None:
     assert officials.at["A", "gross"] == pytest.approx(5 * 1.5 + 2 * 0.5)
 
 
+def test_hours_on_weekdays_and_on_weekend_days_make_up_the_week_of_a_measure_beyond_a_limit(tmp_path: Path) -> None:
+    officials = measured(
+        study_with(tmp_path),
+        respondents("A", "B"),
+        diary("A", MONDAY, (0, 120, "M1")),
+        diary("A", TUESDAY, (0, 60, "M1")),
+        diary("A", SATURDAY, (0, 30, "M1")),
+        diary("B", MONDAY, (0, 30, "M1")),
+    )
+    assert officials.loc["A", ["gross_on_weekdays", "gross_on_weekends"]].tolist() == [7.5, 1.0]
+    assert officials.loc["B", ["gross_on_weekdays", "gross_on_weekends"]].isna().all()
+
+
 def test_an_official_without_an_activity_has_zero_hours_and_one_without_a_diary_has_none(tmp_path: Path) -> None:
     days = [diary("A", date, (0, 120, "M1")) for date in (MONDAY, SATURDAY)]
     officials = measured(study_with(tmp_path), respondents("A", "B"), *days)
