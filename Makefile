@@ -1,4 +1,4 @@
-# make assess | test | bench | lab | lock | clean. Needs Python 3.11 or newer, make and git; everything else it installs
+# make assess | test | bench | certify | lab | lock | clean. Needs Python 3.11 or newer, make and git; everything else it installs
 # into .venv from the lock files, checked by their hashes.
 
 VENV := .venv
@@ -7,7 +7,7 @@ JIANFU_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 UV := 0.13.9
 
-.PHONY: assess test bench lab setup lock clean
+.PHONY: assess test bench certify lab setup lock clean
 
 assess: $(VENV)/run.stamp
 	@$(BIN)/jianfu assess $(JIANFU_FLAGS)
@@ -22,6 +22,9 @@ test: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+certify: $(VENV)/test.stamp
+	$(BIN)/python tests/certify
 
 lab: $(VENV)/run.stamp
 	$(BIN)/jupyter lab notebooks
