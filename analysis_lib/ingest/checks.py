@@ -17,7 +17,8 @@ Action = Literal["row_rejected", "value_rejected", "day_rejected", "fixed", "war
 SOURCE, ROW = "_source", "_row"  # position in the raw files
 DROP, SUBMISSION = "_drop", "_submission"  # position of its drop; number of the submission it belongs to
 DAY = "_day"  # position of its diary day in the order of respondents and dates
-_KEY = ["quarter", "drop", "file", "sheet", "row", "column", "rule", "action", "message"]
+_KEY = ["quarter", "drop", "file", "sheet", "row", "column", "rule", "action", "cells", "message"]
+_WHOLE = ["row", "cells"]
 _NOT_A_ROW = 0  # the row number of a problem that concerns a whole column
 
 
@@ -51,7 +52,9 @@ class Problems:
         self.sources.append(Source(drop, file, sheet))
         return len(self.sources) - 1
 
-    def add(self, where: pl.DataFrame, column: str | pl.Series, rule: str, action: Action, message: str) -> None:
+    def add(
+        self, where: pl.DataFrame, column: str | pl.Series, rule: str, action: Action, message: str, *, cells: int = 1
+    ) -> None:
         """One problem for every row of ``where``, a frame that still carries its positions in the source."""
         if where.height:
             self._found.append(
@@ -61,6 +64,7 @@ class Problems:
                     (pl.lit(column) if isinstance(column, str) else column).cast(pl.String).alias("column"),
                     rule=pl.lit(rule),
                     action=pl.lit(action),
+                    cells=pl.lit(cells, dtype=pl.Int64),
                     message=pl.lit(message),
                 )
             )
@@ -69,7 +73,7 @@ class Problems:
         """One problem for a whole column of a source, with the number of cells in its message."""
         if count:
             where = pl.DataFrame({SOURCE: [source], ROW: [_NOT_A_ROW]})
-            self.add(where, column, rule, action, f"{count} cell(s): {message}")
+            self.add(where, column, rule, action, f"{count} cell(s): {message}", cells=count)
 
     def frame(self) -> pd.DataFrame:
         """Everything found so far, in the order of drops, files and rows."""
@@ -78,22 +82,24 @@ class Problems:
             for name in ("drop", "file", "sheet")
         }
         if not self._found:
-            return pd.DataFrame({name: pd.Series([], dtype="int64" if name == "row" else "str") for name in _KEY})
+            return pd.DataFrame({name: pd.Series([], dtype="int64" if name in _WHOLE else "str") for name in _KEY})
         found = pl.concat(self._found).to_pandas()
         position = found[SOURCE].to_numpy()
         table = pd.DataFrame(
             {"quarter": str(self.quarter), **{name: texts[position] for name, texts in sources.items()}}
-            | {"row": found[ROW].to_numpy(dtype="int64")}
+            | {"row": found[ROW].to_numpy(dtype="int64"), "cells": found["cells"].to_numpy(dtype="int64")}
             | {name: found[name].to_numpy() for name in ("column", "rule", "action", "message")}
         )
-        return table.astype({name: "str" for name in _KEY if name != "row"}).sort_values(_KEY, ignore_index=True)
+        return table.astype({name: "str" for name in _KEY if name not in _WHOLE})[_KEY].sort_values(
+            _KEY, ignore_index=True
+        )
 
 
 def count_problems(problems: pd.DataFrame) -> pd.DataFrame:
     """Problems by drop, file, rule and action: how many, and the first row that has one."""
     return (
         problems.groupby(["drop", "file", "rule", "action"], as_index=False)
-        .agg(problems=("row", "size"), first_row=("row", "min"), message=("message", "first"))
+        .agg(problems=("cells", "sum"), first_row=("row", "min"), message=("message", "first"))
         .sort_values(["drop", "file", "action", "rule"], ignore_index=True)
     )
 

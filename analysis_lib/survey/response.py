@@ -57,16 +57,16 @@ def count_returns(
     quarter: Quarter,
 ) -> pd.DataFrame:
     """Unweighted counts of a quarter's returns and of what ingest found, as rows of the contract ``estimates``."""
-    actions = problems["action"]
+    cells = problems.groupby("action")["cells"].sum()
     counts = {
         "sampled": len(sample),
         "responded": len(officials),
         "diaries_asked": int(sample["has_diary_task"].sum()),
         "diary_days": len(diary_days),
         "diary_days_used": int(diary_days["is_used"].sum()),
-        "problems_rejected": int(actions.isin(REJECTED).sum()),
-        "problems_fixed": int((actions == "fixed").sum()),
-        "problems_warned": int((actions == "warned").sum()),
+        "problems_rejected": int(cells.reindex(REJECTED).sum()),
+        "problems_fixed": int(cells.get("fixed", 0)),
+        "problems_warned": int(cells.get("warned", 0)),
     }
     n_units = officials["psu"].nunique()
     frame = pd.DataFrame({"measure": list(counts), "estimate": [float(count) for count in counts.values()]})
@@ -77,8 +77,8 @@ def count_returns(
 
 def count_problems(problems: pd.DataFrame) -> pd.DataFrame:
     """How often each rule met which action, most frequent first."""
-    found = problems.groupby(["rule", "action"]).size().rename("times").reset_index()
-    return found.sort_values(["times", "rule"], ascending=[False, True], ignore_index=True)
+    found = problems.groupby(["rule", "action"])["cells"].sum().reset_index()
+    return found.sort_values(["cells", "rule"], ascending=[False, True], ignore_index=True)
 
 
 def _as_estimates(frames: list[pd.DataFrame], *, statistic: str, unit: str, quarter: Quarter) -> pd.DataFrame:

@@ -248,13 +248,14 @@ def _as_problems(rules: dict[tuple[str, str], str]) -> pd.DataFrame:
             "column": name,
             "rule": "trimmed_weights",
             "action": "warned",
+            "cells": 1,
             "message": sentence,
         }
         for (quarter, name), sentence in rules.items()
     ]
     columns = list(CONTRACTS["problems"].schema.columns)
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({column: "int64" if column == "row" else str for column in columns})
+    return frame.astype({column: "int64" if column in ("row", "cells") else str for column in columns})
 
 
 # -- calibration --------------------------------------------------------------------------------------

@@ -131,6 +131,7 @@ CONTRACTS: dict[str, Contract] = {
             "column": _text(),
             "rule": _text(),
             "action": _text(values=["row_rejected", "value_rejected", "day_rejected", "fixed", "warned", "superseded"]),
+            "cells": _whole(1),  # how many cells it stands for: changes of one kind in a column share a row
             "message": _text(),
         },
     ),

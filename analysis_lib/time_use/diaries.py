@@ -21,7 +21,7 @@ from analysis_lib.time_use.activities import Classification, read_classification
 DAY = ["respondent_id", "quarter", "diary_date"]
 SATURDAY = 6  # ISO weekday
 TOO_LONG = MINUTES_PER_DAY + 0.5  # day totals given as decimals may miss 1,440 by rounding
-PROBLEM_COLUMNS = ["quarter", "drop", "file", "sheet", "row", "column", "rule", "action", "message"]
+PROBLEM_COLUMNS = ["quarter", "drop", "file", "sheet", "row", "column", "rule", "action", "cells", "message"]
 
 
 class SpecialDays(BaseModel):
@@ -306,6 +306,7 @@ def _days_not_used(days: pl.DataFrame) -> pl.DataFrame:
         file=pl.lit(""),
         sheet=pl.lit(""),
         row=pl.lit(0, dtype=pl.Int64),
+        cells=pl.lit(1, dtype=pl.Int64),
     )
 
 
@@ -317,6 +318,7 @@ def _codes_not_listed(cells: pl.DataFrame) -> pl.DataFrame:
     return counted.select(
         "quarter",
         message=message,
+        cells=pl.col("days").cast(pl.Int64),
         rule=pl.lit("I64"),
         column=pl.lit("activity"),
         action=pl.lit("value_rejected"),
