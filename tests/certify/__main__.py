@@ -1,6 +1,6 @@
 """Run the long simulations and write what they found to ``docs/certificate.md``, a section for each topic.
 
-``make certify`` runs every topic; ``python tests/certify double-sampling`` one of them, leaving the other sections as
+``make certify`` runs every topic; ``python tests/certify drivers`` one of them, leaving the other sections as
 they stand.
 """
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(TESTS))
 
 
 def _topics() -> dict[str, Callable[[], pd.DataFrame]]:
-    from certify import bottom_up, drivers, list_experiment, quality, small_areas, two_instruments
+    from certify import bottom_up, drivers, list_experiment, quality, small_areas, two_instruments, weights
 
     return {
         "bottom-up": bottom_up.certify,
@@ -36,6 +36,7 @@ def _topics() -> dict[str, Callable[[], pd.DataFrame]]:
         "returns": quality.certify,
         "small-areas": small_areas.certify,
         "two-instruments": two_instruments.certify,
+        "weights": weights.certify,
     }
 
 
