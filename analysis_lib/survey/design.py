@@ -12,6 +12,7 @@ from analysis_lib.errors import DesignError, did_you_mean
 from analysis_lib.study import SinglePsu, Study
 
 FULLY_SAMPLED = 1e-7  # a sampling fraction this close to one leaves no variance
+DENSE = 4  # possible pairs per row up to which they are listed whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +186,8 @@ def read_sample(frame: pd.DataFrame, design: SurveyDesign) -> Sample:
 
 
 def _stage(frame: pd.DataFrame, unit: np.ndarray, parent_of_row: np.ndarray, population: str) -> Stage:
-    _, first_row = np.unique(unit, return_index=True)
-    parent = parent_of_row[first_row]
+    parent = np.empty(int(unit.max(initial=-1)) + 1, dtype=np.int64)
+    parent[unit] = parent_of_row  # all rows of a unit agree
     sampled = np.bincount(parent)
     if not population:
         return Stage(unit, parent, sampled, np.zeros(len(sampled)))
@@ -232,7 +233,14 @@ def _column(frame: pd.DataFrame, name: str) -> pd.Series:
 def combine(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Number the pairs of two codes that occur: the pair of each row, and of each pair its two codes."""
     width = int(second.max(initial=0)) + 1
-    pairs, pair_of_row = np.unique(first.astype(np.int64) * width + second, return_inverse=True)
+    key = first.astype(np.int64) * width + second
+    n_keys = (int(first.max(initial=0)) + 1) * width
+    if n_keys > DENSE * len(key):
+        pairs, pair_of_row = np.unique(key, return_inverse=True)
+    else:  # the same without sorting
+        occurs = np.zeros(n_keys, dtype=bool)
+        occurs[key] = True
+        pairs, pair_of_row = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[key]
     return pair_of_row, pairs // width, pairs % width
 
 
