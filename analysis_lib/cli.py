@@ -212,24 +212,30 @@ def run(
     every: AllOption = False,
     as_of: AsOfOption = "",
     workers: WorkersOption = 0,
+    then_build: Annotated[bool, typer.Option("--build", help="Build what is complete afterwards.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why.")] = False,
     study: StudyOption = "data",
     as_json: JsonOption = False,
 ) -> None:
     """Run the notebooks of quarters: units that are missing, failed or stale, and those only.
 
-    Examples: jianfu run --quarter 2026Q3 · jianfu run --due · jianfu run --all --workers 4
+    Examples: jianfu run --quarter 2026Q3 · jianfu run --due --build · jianfu run --all --workers 4
     """
     from analysis_lib.running.runs import study_lock
 
     if [bool(quarter), due, every].count(True) != 1:
         raise UsageError("name what to run", where="run", fix="give one of --quarter Q, --due, --all")
+    if then_build and as_of:
+        raise UsageError("what was known then is not published again", where="run", fix="leave out --build or --as-of")
     opened = _open(study)
     if dry_run:
         _show_plan(_planned(opened, quarter, as_of), as_json)
         return
     with study_lock(opened):
-        result = _run(opened, _quarters(opened, quarter, as_of), as_of, workers)
+        quarters = _quarters(opened, quarter, as_of)
+        result = _run(opened, quarters, as_of, workers)
+        if then_build and not result.failed:
+            _build(opened, quarters)
     rows = [asdict(each) for each in result.endings]
     text = "\n".join(f"{each.unit_id}\t{each.kind}" for each in result.endings)
     _show({"run_id": result.run_id, "up_to_date": result.up_to_date, "endings": rows}, as_json, text or "up to date")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import sys
 
 from analysis_lib.running.suite import Suite, imported_modules
 
@@ -26,6 +27,10 @@ LATE = [
     "scipy.stats",
     "statsmodels.api",
 ]
+
+# jsonschema compiles a grammar of web addresses, for as long as all of pandas takes, when it finds this package;
+# notebooks hold no address to check.
+sys.modules["rfc3987_syntax"] = None  # pyright: ignore[reportArgumentType]
 
 suite = Suite.find()
 for module in [

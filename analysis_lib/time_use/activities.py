@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import pandas as pd
 
@@ -56,10 +58,14 @@ def read_classification(study: Study) -> Classification:
     InputRejected
         For a code or group twice, a group that is not listed, or an unknown kind or loss.
     """
-    activities = read_reference_csv(
-        study.reference / "activities.csv", ["code", "group", "kind", "loss", "name_zh", "name_en"]
-    )
-    groups = read_reference_csv(study.reference / "activity_groups.csv", ["group", "kind", "name_zh", "name_en"])
+    paths = [study.reference / name for name in ("activities.csv", "activity_groups.csv")]
+    return _read_files(*paths, *(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths))
+
+
+@cache  # every chart asks for it
+def _read_files(activities_csv: Path, groups_csv: Path, *_changed: int) -> Classification:
+    activities = read_reference_csv(activities_csv, ["code", "group", "kind", "loss", "name_zh", "name_en"])
+    groups = read_reference_csv(groups_csv, ["group", "kind", "name_zh", "name_en"])
     if "for_show_group" not in activities.columns:
         activities = activities.assign(for_show_group="")
     _refuse_repeats(activities, "code", "activities.csv")
@@ -84,6 +90,7 @@ def all_measures(study: Study) -> dict[str, Measure]:
     return {**study.measures, **group_measures(classification), **activity_measures(classification)}
 
 
+@cache
 def group_measures(classification: Classification) -> dict[str, DiaryMeasure]:
     """A measure ``group_<group>`` for each activity group, in hours per week."""
     rows = classification.groups
@@ -99,6 +106,7 @@ def group_measures(classification: Classification) -> dict[str, DiaryMeasure]:
     }
 
 
+@cache
 def activity_measures(classification: Classification) -> dict[str, DiaryMeasure]:
     """A measure ``activity_<code>`` for each listed code, in hours per week; none when there are too many."""
     rows = classification.activities
