@@ -98,6 +98,9 @@ class _FontProblem(logging.Handler):
 def _drawn(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     fonts, handler = logging.getLogger("matplotlib.font_manager"), _FontProblem(logging.WARNING)
+    before = fonts.disabled, fonts.level
+    fonts.disabled = False  # whoever configured logging in this process may have silenced it
+    fonts.setLevel(logging.WARNING)
     fonts.addHandler(handler)
     try:
         with mpl.rc_context(chart_settings()), warnings.catch_warnings():  # pyright: ignore[reportArgumentType]
@@ -113,6 +116,8 @@ def _drawn(figure: Figure) -> bytes:
         ) from warning
     finally:
         fonts.removeHandler(handler)
+        fonts.disabled = before[0]
+        fonts.setLevel(before[1])
     return buffer.getvalue()
 
 
