@@ -165,6 +165,12 @@ def made_from(measure: Measure) -> list[str]:
     return []
 
 
+def by_diary(key: str, measures: dict[str, Measure]) -> str:
+    """The diary measure behind a combined one; any other measure is itself."""
+    measure = measures[key]
+    return measure.of if isinstance(measure, CombinedMeasure) else key
+
+
 def needs_diary(measure: Measure, measures: dict[str, Measure]) -> bool:
     """Whether a measure rests on the diary subsample alone, and so on its weight."""
     if isinstance(measure, DiaryMeasure | CombinedMeasure):

@@ -166,6 +166,11 @@ def load_wave_before(run: RunParameters) -> Wave | None:
     return load_wave(replace(run, quarter=before))
 
 
+def first_year(run: RunParameters) -> list[str]:
+    """The first quarters with data, at most a year of them: the base that standard times are measured in."""
+    return list(periods(run).series)[:YEAR]
+
+
 def regions_shown(run: RunParameters) -> list[str]:
     """The unit's own region first, then the regions below it that are estimated."""
     levels = run.study.config.estimation.levels

@@ -173,6 +173,15 @@ class ListExperimentSettings(Section):
     max_half_width: float = Field(0.10, gt=0, description="a share known less precisely is not printed")
 
 
+class SmallAreas(Section):
+    """What is estimated by an area model for the lowest level of ``estimation.levels``; nothing by default."""
+
+    measures: list[str] = Field(default_factory=list, description="means and ratios estimated for every area")
+    auxiliary: list[str] = Field(
+        default_factory=list, description="questionnaire measures that the model expects an area's hours from"
+    )
+
+
 class OwnBurden(Section):
     """What answering costs, as counted and as promised."""
 
@@ -210,6 +219,7 @@ class StudyConfig(Section):
     disclosure: Disclosure = Disclosure()  # pyright: ignore[reportCallIssue]
     quality: Quality = Quality()  # pyright: ignore[reportCallIssue]
     list_experiment: ListExperimentSettings = ListExperimentSettings()  # pyright: ignore[reportCallIssue]
+    small_areas: SmallAreas = SmallAreas()  # pyright: ignore[reportCallIssue]
     own_burden: OwnBurden = OwnBurden()  # pyright: ignore[reportCallIssue]
     running: Running = Running()  # pyright: ignore[reportCallIssue]
     publishing: Publishing = Publishing()  # pyright: ignore[reportCallIssue]

@@ -24,6 +24,14 @@ last = "2026Q3"
 levels = ["province", "county"]
 """
 
+COMBINED_TOML = """headline = "gross_combined"
+nested = ["gross_combined", "avoidable_combined", "excess_combined"]
+side_by_side = ["recall_gross", "gross", "gross_combined"]
+[small_areas]
+measures = ["avoidable", "group_meeting"]
+auxiliary = ["recall_gross"]
+"""
+
 REGIONS_CSV = """code,parent,level,name_zh,name_en
 P01,,province,示例省甲,Example Province A
 P02,,province,示例省乙,Example Province B
@@ -60,3 +68,11 @@ def write_study(folder: Path, *, study_toml: str = STUDY_TOML) -> Study:
     for name in ("measures.toml", "activities.csv", "activity_groups.csv", "categories.csv"):
         shutil.copy(REPOSITORY / "data" / "reference" / name, reference / name)
     return Study.open(folder)
+
+
+def write_combined_study(folder: Path) -> Study:
+    """The same with questionnaire and diaries combined in its headline, and with all that lies behind it."""
+    study = write_study(folder, study_toml=STUDY_TOML + COMBINED_TOML)
+    for name in ("drivers.toml", "unit_minutes.csv"):
+        shutil.copy(REPOSITORY / "data" / "reference" / name, study.reference / name)
+    return study

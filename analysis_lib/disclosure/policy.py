@@ -104,6 +104,7 @@ def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:
     counts = estimates["statistic"] == "count"
     decimals = pd.Series(study.config.disclosure.hours_decimals, index=estimates.index)
     decimals[estimates["unit"] == "share"] = SHARE_DECIMALS
+    decimals[estimates["unit"] == "index"] = 0
     columns = {}
     for name, source, rule in [
         ("value", "estimate", np.rint),

@@ -16,6 +16,8 @@ from analysis_lib.tables import contracts
 COLUMNS = [
     "measure", "statistic", "unit", "region", "by", "category", "period", "value", "ci_low", "ci_high", "n", "mark",
 ]  # fmt: skip
+OF_AREAS = ["kind", "shrinkage"]  # further columns of estimates that may come from an area model
+SHRINKAGE_DECIMALS = 2
 MARKS = {"", policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
 _NUMBERS = ["value", "ci_low", "ci_high"]
 _GATE = object()  # known to this module alone
@@ -45,7 +47,8 @@ class ProtectedTable:
     def table(self) -> pd.DataFrame:
         """Copy of the rows: measure, statistic, unit, region, by, category, period, value, ci_low, ci_high, n, mark.
 
-        ``value`` and its bounds are missing where mark is ``x`` or ``c``; ``n`` is missing where it is ``c``.
+        ``value`` and its bounds are missing where mark is ``x`` or ``c``; ``n`` is missing where it is ``c``. Tables of
+        small areas have ``kind`` (direct, model) and ``shrinkage`` besides, blank and missing where value is.
         """
         return self._table.copy()
 
@@ -61,7 +64,7 @@ class ProtectedTable:
             for row in self._table.astype(object).itertuples(index=False)
         ]
         lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
-        head = f'"name": {json.dumps(self.name)},\n"columns": {json.dumps(COLUMNS)},\n'
+        head = f'"name": {json.dumps(self.name)},\n"columns": {json.dumps(list(self._table.columns))},\n'
         return f'{{\n{head}"rows": [\n{lines}\n]\n}}\n'
 
     @classmethod
@@ -71,11 +74,12 @@ class ProtectedTable:
             content = json.loads(text)
             frame = pd.DataFrame(content["rows"], columns=content["columns"])
             name = str(content["name"])
-            table = _typed(frame[COLUMNS])
+            table = _typed(frame)
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise InputRejected("not a protected table", where="results", fix="run the quarter again") from error
         hidden = table["mark"].isin([policy.NOT_RELIABLE, policy.WITHHELD])
-        if not set(table["mark"]) <= MARKS or table.loc[hidden, _NUMBERS].notna().any(axis=None):
+        numbers = [name for name in (*_NUMBERS, "shrinkage") if name in table.columns]
+        if not set(table["mark"]) <= MARKS or table.loc[hidden, numbers].notna().any(axis=None):
             raise InputRejected("not a protected table", where=f"results/{name}", fix="run the quarter again")
         return cls(name, table, _GATE)
 
@@ -86,7 +90,7 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
     Parameters
     ----------
     estimates : pandas.DataFrame
-        Rows of the contract ``estimates``; further columns are left out.
+        Rows of the contract ``estimates``; of further columns, ``kind`` and ``shrinkage`` of small areas are kept.
     name : str
         Name of the table among the results.
 
@@ -105,9 +109,14 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
     table["mark"] = marks
     table.loc[marks.isin([policy.NOT_RELIABLE, policy.WITHHELD]), _NUMBERS] = np.nan
     table.loc[withheld, "n"] = pd.NA  # a small n is itself a disclosure
+    if set(OF_AREAS) <= set(estimates.columns):
+        is_shown = ~marks.isin([policy.NOT_RELIABLE, policy.WITHHELD])
+        table["kind"] = estimates["kind"].where(is_shown, "")
+        table["shrinkage"] = estimates["shrinkage"].round(SHRINKAGE_DECIMALS).where(is_shown)
     return ProtectedTable(name, _typed(table), _GATE)
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    kinds = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(_NUMBERS, "float64") | {"n": "Int64"}
-    return table[COLUMNS].astype(kinds)
+    columns = [*COLUMNS, *(OF_AREAS if set(OF_AREAS) <= set(table.columns) else [])]
+    kinds = dict.fromkeys(columns, "str") | dict.fromkeys([*_NUMBERS, "shrinkage"], "float64") | {"n": "Int64"}
+    return table[columns].astype({name: kinds[name] for name in columns})

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.errors import InputRejected
 from analysis_lib.figures import style
 from analysis_lib.figures.labels import Labels
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.decomposition import COMPOSITION, RATE, UNANSWERED
 from analysis_lib.survey.driver_plan import DriverPlan, read_drivers
+from analysis_lib.survey.drivers import BY_DRIVER
 
 TOP_PX, BOTTOM_PX = 26, 26
 MARGIN = 0.06  # of the axis, beyond the outermost bounds
@@ -23,6 +23,9 @@ COLUMNS = ["panel", "label", "unit", "value", "ci_low", "ci_high", "mark", "text
 
 _AGAINST = {"zh": "{}（比{}）", "en": "{} against {}"}
 _MIX = {"zh": "{}构成", "en": "Mix by {}"}
+_COMPOSITION = {"zh": "情形变化合计", "en": "Circumstances, all together"}
+_OF_RATE = {"zh": "用时不同：{}", "en": "Other hours: {}"}
+_REST = {"zh": "其余", "en": "rest"}
 _PARTS = {
     RATE: {"zh": "情形相同而用时不同", "en": "Same circumstances, other hours"},
     UNANSWERED: {"zh": "未答者", "en": "Answers missing"},
@@ -45,9 +48,11 @@ def prepare_drivers(
     Returns
     -------
     pandas.DataFrame
-        panel, label, unit, value, ci_low, ci_high, mark, text, is_total.
+        panel, label, unit, value, ci_low, ci_high, mark, text, is_total; no rows without a ``drivers.toml``.
     """
-    labels, plan = Labels(study, language), _plan(study)
+    labels, plan = Labels(study, language), read_drivers(study)
+    if plan is None:
+        return _framed([], labels)
     table = drivers.table
     table = table[(table["region"] == region) & (table["period"] == (period or table["period"].max()))]
     found = {(row["measure"], row["category"]): row for row in table.to_dict("records")}
@@ -75,7 +80,9 @@ def prepare_parts(
     Columns as `prepare_drivers`. What terms contribute to the hours in the same circumstances is left to the table: it
     hangs on where a number counts from.
     """
-    labels, plan = Labels(study, language), _plan(study)
+    labels, plan = Labels(study, language), read_drivers(study)
+    if plan is None:
+        return _framed([], labels)
     table = parts.table
     table = table[(table["region"] == region) & (table["measure"] == outcome)]
     table = table[table["period"] == (period or table["period"].max())]
@@ -89,11 +96,28 @@ def prepare_parts(
     return _framed(rows, labels)
 
 
-def _plan(study: Study) -> DriverPlan:
-    plan = read_drivers(study)
-    if plan is None:
-        raise InputRejected("the study has no drivers.toml", where="chart of drivers", fix="add it, or draw none")
-    return plan
+def prepare_all_parts(
+    parts: ProtectedTable, *, study: Study, language: str, region: str = NATION, period: str | None = None
+) -> pd.DataFrame:
+    """As `prepare_parts`, for every outcome, a panel for each."""
+    outcomes = list(dict.fromkeys(parts.table["measure"])) or [""]
+    asked = {"study": study, "language": language, "region": region, "period": period}
+    return pd.concat([prepare_parts(parts, outcome, **asked) for outcome in outcomes], ignore_index=True)
+
+
+def term_title(by: str, category: str, labels: Labels) -> str:
+    """Name of a row of effects or parts; empty for a row of another table, or without a ``drivers.toml``."""
+    plan = read_drivers(labels.study)
+    if plan is None or by not in (BY_DRIVER, COMPOSITION, RATE, UNANSWERED):
+        return ""
+    if by == BY_DRIVER:
+        return _effect_label(category, plan, labels)
+    if by == COMPOSITION and not category:
+        return _COMPOSITION[labels.language]
+    if by != RATE or not category:
+        return _part_label(by, category, plan, labels)
+    name = _part_label(COMPOSITION, category, plan, labels) if category in plan.terms else _REST[labels.language]
+    return _OF_RATE[labels.language].format(name)
 
 
 def _effect_label(key: str, plan: DriverPlan, labels: Labels) -> str:
@@ -129,8 +153,11 @@ def _text(row: pd.Series, labels: Labels) -> str:
 
 
 @style.styled
-def draw_drivers(frame: pd.DataFrame) -> Figure:
-    """Panels with one axis; an interval that holds zero is grey, the whole difference is a diamond."""
+def draw_drivers(frame: pd.DataFrame, *, limits: tuple[float, float] | None = None) -> Figure:
+    """Panels with one axis; an interval that holds zero is grey, the whole difference is a diamond.
+
+    ``limits`` are lowest and highest number, for a panel that is drawn apart from its family.
+    """
     names = list(frame["panel"].unique())
     keys = list(frame["label"].unique())
     lines, left, row_px = style.label_column(keys)
@@ -139,7 +166,7 @@ def draw_drivers(frame: pd.DataFrame) -> Figure:
         len(names), height=TOP_PX + len(keys) * row_px + BOTTOM_PX, left=left, right=right, top=TOP_PX, bottom=BOTTOM_PX
     )
     bounds = frame[["value", "ci_low", "ci_high"]].fillna(0.0)
-    low, high = min(0.0, bounds.to_numpy().min()), max(0.0, bounds.to_numpy().max())
+    low, high = limits or (min(0.0, bounds.to_numpy().min()), max(0.0, bounds.to_numpy().max()))
     beyond = MARGIN * ((high - low) or 1.0)
     for name, axes in zip(names, panels, strict=True):
         axes.axvline(0, color=style.NATION, linewidth=1.2, zorder=0)

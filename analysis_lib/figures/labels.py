@@ -14,6 +14,7 @@ from analysis_lib.errors import InputRejected
 from analysis_lib.measures import Measure
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study, read_reference_csv
+from analysis_lib.survey.bottom_up import bottom_up_titles
 from analysis_lib.time_use.activities import all_measures, read_classification
 
 POOLED_DASH = "–"
@@ -26,6 +27,8 @@ _UNITS = {
     "count": {"zh": "次数", "en": "number"},
     "score": {"zh": "分值", "en": "score"},
     "fte": {"zh": "折合全职人数", "en": "full-time equivalents"},
+    "minutes": {"zh": "分钟", "en": "minutes"},
+    "index": {"zh": "指数", "en": "index"},
 }
 _QUANTITIES = {
     "hours_week": {"zh": "每周{}小时", "en": "{} hours a week"},
@@ -34,6 +37,8 @@ _QUANTITIES = {
     "count": {"zh": "{}", "en": "{}"},
     "score": {"zh": "{}分", "en": "{} points"},
     "fte": {"zh": "{}人", "en": "{} full-time equivalents"},
+    "minutes": {"zh": "{}分钟", "en": "{} minutes"},
+    "index": {"zh": "{}", "en": "{}"},
 }
 _QUARTER_PATTERNS = {"zh": "y年QQQQ", "en": "QQQQ 'of' y"}
 _INTERVALS = {"zh": "{}至{}", "en": "{} to {}"}
@@ -75,8 +80,14 @@ class Labels:
         frame = read_reference_csv(path, ["column", "value", "name_zh", "name_en"])
         return dict(zip(zip(frame["column"], frame["value"], strict=True), frame[f"name_{self.language}"], strict=True))
 
+    @cached_property
+    def _of_bottom_up(self) -> dict[str, tuple[str, str]]:
+        return bottom_up_titles(self.study)
+
     def measure(self, key: str) -> str:
-        """Title of a measure."""
+        """Title of a measure, or of a number of the bottom-up account."""
+        if key not in self.measures and key in self._of_bottom_up:
+            return self._of_bottom_up[key][("zh", "en").index(self.language)]
         if key not in self.measures:
             raise InputRejected(f"{key!r} is no measure of the study", where="results", fix="run the quarter again")
         return str(getattr(self.measures[key], f"title_{self.language}"))
@@ -124,7 +135,7 @@ class Labels:
         """
         if unit == "share":
             text = format_decimal(round(value * 100), format="#,##0", locale=self.language) + "%"
-        elif unit == "fte" or statistic == "count":
+        elif unit in ("fte", "index") or statistic == "count":
             text = format_decimal(round(value), format="#,##0", locale=self.language)
         else:
             decimals = self.study.config.disclosure.hours_decimals

@@ -7,9 +7,10 @@ import io
 
 import pandas as pd
 
-from analysis_lib.disclosure.protect import COLUMNS, ProtectedTable
+from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures.labels import Labels
 from analysis_lib.publishing.catalogue import Catalogue
+from analysis_lib.publishing.titles import category_title, measure_title
 from analysis_lib.study import Study
 
 BOM = "\ufeff"  # without it, spreadsheets take UTF-8 for the local code page
@@ -22,7 +23,7 @@ def csv_text(table: ProtectedTable, *, study: Study) -> str:
     frame = table.table
     names = {f"{column}_{language}": _names(frame, column, study, language)
              for column in _NAMED for language in ("zh", "en")}  # fmt: skip
-    head = [name for column in COLUMNS for name in _with_names(column)]
+    head = [name for column in frame.columns for name in _with_names(column)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow(head)
@@ -41,8 +42,8 @@ def _names(frame: pd.DataFrame, column: str, study: Study, language: str) -> lis
         return [guarded(labels.region(code)) for code in frame["region"]]
     if column == "category":
         pairs = zip(frame["by"], frame["category"], strict=True)
-        return [guarded(labels.category(by, value)) for by, value in pairs]
-    return [guarded(text.texts.get(f"returns.{key}") or labels.measure(key)) for key in frame["measure"]]
+        return [guarded(category_title(labels, text, by, value)) for by, value in pairs]
+    return [guarded(measure_title(labels, text, key)) for key in frame["measure"]]
 
 
 def _cell(value: object) -> str:

@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures.svg import share_glyphs
-from analysis_lib.publishing.charts import ChartMaker, Table, region_words
+from analysis_lib.publishing import behind
+from analysis_lib.publishing.charts import Chart, ChartMaker, Table, region_words
 from analysis_lib.publishing.sentences import Writer, pick, share_measures
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
@@ -24,6 +25,12 @@ from analysis_lib.study import NATION, Study
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled when a site is put together
 MAX_POINTS = 6
+DETAILS, RETURNS, AREAS = "details", "returns", "areas"  # last parts of the addresses of further pages
+FURTHER = {  # page → tables of which it needs one
+    DETAILS: ("drivers", "parts", "bottom_up"),
+    RETURNS: ("flags", "recall", "heaping", "coping", "own_burden"),
+    AREAS: ("areas",),
+}
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATES),
@@ -87,6 +94,12 @@ class Report:
         return pick(self.tables["change"], measure=measure, region=self.region, period=None)
 
     @property
+    def further_pages(self) -> list[str]:
+        """Pages besides the main one that have anything to show."""
+        filled = [name for name, table in self.tables.items() if not table.table.empty] if self.is_national else []
+        return [page for page, names in FURTHER.items() if set(names) & set(filled)]
+
+    @property
     def regions_below(self) -> list[str]:
         """Regions compared on the page: those with pages, or those just below the region."""
         if self.is_national:
@@ -106,16 +119,15 @@ def render_report(report: Report, language: str) -> str:
         "week": maker.week(tables["week"]) if "week" in tables else None,
         "regions": maker.regions(tables["hours"], report.regions_below) if "hours" in tables else None,
         "nested": maker.nested(tables["hours"]) if "hours" in tables else None,
-        "response": maker.response(tables["response"]) if "response" in tables else None,
+        "response": maker.response(tables["response"])
+        if "response" in tables and RETURNS not in report.further_pages
+        else None,
     }
     categories = list(maker.categories(tables["hours"])) if "hours" in tables else []
-    shown = [*(chart for chart in made.values() if chart), *categories]
-    glyphs, panels = share_glyphs([panel for chart in shown for panel in chart.panels])
-    drawn = iter(panels)
-    charts = {chart.id: replace(chart, panels=[Markup(next(drawn)) for _ in chart.panels]) for chart in shown}
+    glyphs, charts = with_shared_glyphs([*(chart for chart in made.values() if chart), *categories])
     measures = maker.measures(tables["hours"], tables["change"]) if {"hours", "change"} <= set(tables) else None
     depth = 2 if report.is_national else 3
-    return _render(
+    return render_template(
         "report",
         report.study,
         language,
@@ -127,7 +139,7 @@ def render_report(report: Report, language: str) -> str:
         charts=[
             charts[name] for name in ("trend", "regions", *(chart.id for chart in categories), "week") if name in charts
         ],
-        activities=_activities(report, writer),
+        activities=None if DETAILS in report.further_pages else activities_table(report, writer),
         measures=measures and {"table": measures[0], "subtitle": measures[1], "download": tables["hours"].name},
         places=[{"href": f"{code}/index.html", "name": writer.labels.region(code)} for code in report.page_regions]
         if report.is_national
@@ -142,9 +154,22 @@ def render_report(report: Report, language: str) -> str:
         switch=switch(
             report.study, language, depth, str(report.quarter), *([] if report.is_national else [report.region])
         ),
-        download=_downloads(report, depth),
-        glyphs=Markup(glyphs),
+        behind=behind.of_page(tables, writer) if report.is_national else [],
+        further=[
+            {"href": f"{page}/index.html", "text": writer.text(f"behind.{page}_more")} for page in report.further_pages
+        ],
+        download=download_links(report, depth),
+        glyphs=glyphs,
     )
+
+
+def with_shared_glyphs(charts: list[Chart]) -> tuple[Markup, dict[str, Chart]]:
+    """Charts by id whose characters stand once on the page, and those characters."""
+    glyphs, panels = share_glyphs([panel for chart in charts for panel in chart.panels])
+    drawn = iter(panels)
+    return Markup(glyphs), {
+        chart.id: replace(chart, panels=[Markup(next(drawn)) for _ in chart.panels]) for chart in charts
+    }
 
 
 # -- sentences of the page ----------------------------------------------------------------------------
@@ -250,6 +275,7 @@ def quality_lines(report: Report, writer: Writer) -> list[str]:
         (True, False): "strata_only",
         (False, False): "simple",
     }
+    lines += [line for line in (behind.coping(report.tables, writer), behind.own_burden(report.tables, writer)) if line]
     lines.append(text(f"quality.{design[bool(config.design.stratum), bool(config.design.psu)]}"))
     limits = config.disclosure
     numbers = {"people": limits.min_respondents, "units": limits.min_units, "base": limits.round_counts_to}
@@ -287,7 +313,8 @@ def _about(report: Report, writer: Writer) -> list[str]:
     return [*lines, text("about.licence")]
 
 
-def _activities(report: Report, writer: Writer) -> dict[str, object] | None:
+def activities_table(report: Report, writer: Writer) -> dict[str, object] | None:
+    """Every activity code, where there are few enough to show."""
     if "activities" not in report.tables or report.tables["activities"].table.empty:
         return None
     table = report.tables["activities"]
@@ -309,7 +336,8 @@ def download_name(table: str, region: str) -> str:
     return f"{table}.csv" if region == NATION else f"{region}-{table}.csv"
 
 
-def _downloads(report: Report, depth: int) -> Callable[[str], str]:
+def download_links(report: Report, depth: int) -> Callable[[str], str]:
+    """Address of a table's CSV, from a page so many folders below the site's."""
     return lambda table: f"{'../' * depth}data/{report.quarter}/{download_name(table, report.region)}"
 
 
@@ -325,7 +353,8 @@ def switch(study: Study, language: str, depth: int, *path: str) -> list[dict[str
     ]
 
 
-def _render(template: str, study: Study, language: str, **values: object) -> str:
+def render_template(template: str, study: Study, language: str, **values: object) -> str:
+    """A page of a study in a language."""
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     writer = Writer(study, language)
     return _ENVIRONMENT.get_template(f"{template}.html.jinja").render(
@@ -342,7 +371,7 @@ def _render(template: str, study: Study, language: str, **values: object) -> str
 def render_overview(report: Report, language: str) -> str:
     """First page of a language: the finding of the latest quarter, and the ways on."""
     writer = Writer(report.study, language)
-    return _render(
+    return render_template(
         "overview",
         report.study,
         language,
@@ -371,7 +400,7 @@ def render_archive(reports: list[Report], language: str) -> str:
         }
         for report in sorted(reports, key=lambda report: report.quarter, reverse=True)
     ]
-    return _render("archive", study, language, entries=entries, switch=switch(study, language, 2, "archive"))
+    return render_template("archive", study, language, entries=entries, switch=switch(study, language, 2, "archive"))
 
 
 def render_choice(report: Report) -> str:
@@ -389,7 +418,7 @@ def render_choice(report: Report) -> str:
                 "read": writer.text("site.read"),
             }
         )
-    return _render("choose", study, study.config.publishing.languages[0], entries=entries)
+    return render_template("choose", study, study.config.publishing.languages[0], entries=entries)
 
 
 def navigation(

@@ -16,6 +16,7 @@ from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, the_period
 from analysis_lib.measures import ShareMeasure
 from analysis_lib.publishing.catalogue import Catalogue
+from analysis_lib.publishing.titles import category_title, measure_title
 from analysis_lib.study import NATION, Study
 
 ChangeWord = Literal["lower", "higher", "little_change", "cannot_tell"]
@@ -263,10 +264,11 @@ def display_table(table: ProtectedTable, *, study: Study, language: str) -> pd.D
     frame = table.table
     return pd.DataFrame(
         {
-            text("head.measure"): [_title(labels, key, text) for key in frame["measure"]],
+            text("head.measure"): [measure_title(labels, text, key) for key in frame["measure"]],
             text("head.place"): [labels.region(code) for code in frame["region"]],
             text("head.category"): [
-                labels.category(by, value) for by, value in zip(frame["by"], frame["category"], strict=True)
+                category_title(labels, text, by, value)
+                for by, value in zip(frame["by"], frame["category"], strict=True)
             ],
             text("head.quarter"): frame["period"],
             text("head.value"): [labels.cell(row) for _, row in frame.iterrows()],
@@ -276,10 +278,16 @@ def display_table(table: ProtectedTable, *, study: Study, language: str) -> pd.D
             text("head.n"): [
                 "" if pd.isna(number) else labels.number(number, "count", "count") for number in frame["n"]
             ],
+            **_of_areas(frame, text),
         }
     )
 
 
-def _title(labels: Labels, key: str, text: Catalogue) -> str:
-    """Title of a measure of the study, or of a rate or count of returns."""
-    return text(f"returns.{key}") if f"returns.{key}" in text.texts else labels.measure(key)
+def _of_areas(frame: pd.DataFrame, text: Catalogue) -> dict[str, list[str]]:
+    """Which kind of estimate an area shows, and the weight of its own diaries in it; for tables of small areas."""
+    if "kind" not in frame.columns:
+        return {}
+    return {
+        text("head.kind"): [text(f"areas.{kind}") if kind else "" for kind in frame["kind"]],
+        text("head.shrinkage"): ["" if pd.isna(weight) else f"{weight:.2f}" for weight in frame["shrinkage"]],
+    }

@@ -17,7 +17,7 @@ from typing import Any
 from analysis_lib.disclosure.handover import read_results
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked
-from analysis_lib.publishing import pages
+from analysis_lib.publishing import details, pages
 from analysis_lib.publishing.downloads import csv_text
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.quarters import Quarter
@@ -159,10 +159,18 @@ def _files(
     """Relative path → text of everything in a release but its manifest."""
     reports = _reports(study, quarter, results, number)
     asked = list(itertools.product(reports, study.config.publishing.languages))
+    rendered = zip(asked, spread(pages.render_report, *zip(*asked, strict=True)), strict=True)
     files = {
         f"{language}/{quarter}/{'' if report.is_national else f'{report.region}/'}index.html": text
-        for (report, language), text in zip(asked, spread(pages.render_report, *zip(*asked, strict=True)), strict=True)
+        for (report, language), text in rendered
     }
+    further = {
+        pages.DETAILS: details.render_details,
+        pages.RETURNS: details.render_returns,
+        pages.AREAS: details.render_areas,
+    }
+    for page, language in itertools.product(reports[0].further_pages, study.config.publishing.languages):
+        files[f"{language}/{quarter}/{page}/index.html"] = further[page](reports[0], language)
     for report in reports:
         for table in report.tables.values():
             name = pages.download_name(table.name, report.region)
@@ -191,7 +199,7 @@ def _reports(study: Study, quarter: Quarter, results: Results, number: int) -> l
         if not region:
             national |= tables
             continue
-        if not _SAFE.match(region) or not _SAFE.match(notebook):
+        if not _SAFE.match(region) or not _SAFE.match(notebook) or region in pages.FURTHER:
             raise PublicationBlocked(
                 f"{unit!r} cannot be an address", where="results", fix="use region codes of Latin letters and digits"
             )

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputRejected
-from analysis_lib.measures import needs_diary
+from analysis_lib.measures import by_diary, needs_diary
 from analysis_lib.quality.answers import read_answers
 from analysis_lib.quality.careless import careless_p
 from analysis_lib.quality.diary_quality import day_flags, diary_quality
@@ -244,22 +244,22 @@ def effect_on_headline(
     flags : pandas.DataFrame
         Contract ``flags``.
     measure : str
-        A measure of hours; the study's headline by default.
+        A measure of hours; the study's headline by default, of a combined one the diaries' part.
 
     Returns
     -------
     pandas.DataFrame
         ``by`` "" : everybody. ``by`` "without", ``category`` a flag: those whom it does not mark; and, with the period
-        ``<quarter>: all→unflagged``, that less everybody's. ``n`` of a difference is the number of people left out
-        (with hours), so that a difference made by a handful is withheld on the way out. Flags that mark nobody with
-        hours have no row.
+        ``<quarter>: all→unflagged``, that less everybody's. ``n`` of both is the number of people left out (with
+        hours), so that what a handful makes is withheld on the way out. Flags that mark nobody with hours have no
+        row.
 
     Notes
     -----
     Both are domains of one sample, and the difference has their covariance: each row enters once for everybody and
     once for the unflagged, under the same PSU. Weights are not adjusted again for those left out.
     """
-    measure = measure or study.config.estimation.headline
+    measure = measure or by_diary(study.config.estimation.headline, study.measures)
     weight = "diary_weight" if needs_diary(study.measures[measure], all_measures(study)) else "weight"
     design, level = SurveyDesign.of_study(study, weight=weight), study.config.estimation.confidence_level
     rows = _joined(officials[officials["quarter"].isin(flags["quarter"])], flags)
@@ -279,7 +279,7 @@ def effect_on_headline(
             twice, measure, design=design, earlier=pd.Series(~is_second), later=kept, confidence_level=level
         )
         frames += [
-            without.assign(by="without", category=name, period=period),
+            without.assign(by="without", category=name, period=period, n=left_out),
             moved.assign(by="without", category=name, period=f"{period}: all→unflagged", n=left_out),
         ]
     unit = study.measures[measure].unit

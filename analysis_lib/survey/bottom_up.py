@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputRejected, UsageError, did_you_mean
-from analysis_lib.measures import QuestionnaireMeasure
+from analysis_lib.measures import QuestionnaireMeasure, by_diary
 from analysis_lib.study import NATION, Study, read_reference_csv
 from analysis_lib.survey.derived import MANY, Derived, given, mean_of, measured, zero
 from analysis_lib.survey.design import Sample, SurveyDesign, read_sample
@@ -169,7 +169,7 @@ def estimate_bottom_up(
         means = _Means(rows, sample, _inside(rows, region, study), quarter, base)
         numbers = _reconciled(items, means, study)
         found = measured(sample, [number for number, _ in numbers.values()], study.config.estimation.confidence_level)
-        _as_many_as_the_headline(found, list(numbers).index(study.config.estimation.headline))
+        _as_many_as_the_headline(found, list(numbers).index(diary_headline(study)))
         statistics = [statistic for _, statistic in numbers.values()]
         frames.append(pd.DataFrame({"measure": list(numbers), "statistic": statistics, "region": region, **found}))
     frame = pd.concat(frames, ignore_index=True).assign(
@@ -182,6 +182,11 @@ def estimate_bottom_up(
     frame["residual_df"] = (frame["n"] - 2 * len(items) - 1).clip(lower=0).astype(float)
     texts = ["measure", "statistic", "unit", "region", "by", "category", "period"]
     return check(frame[[*columns, "residual_df"]].astype(dict.fromkeys(texts, str)), "estimates")
+
+
+def diary_headline(study: Study) -> str:
+    """The measure that items are held against: the headline, as the diaries alone have it."""
+    return by_diary(study.config.estimation.headline, study.measures)
 
 
 def bottom_up_titles(study: Study) -> dict[str, tuple[str, str]]:
@@ -243,7 +248,7 @@ def _reconciled(items: list[Item], means: _Means, study: Study) -> dict[str, tup
     classification = read_classification(study)
     groups = classification.burden_groups
     none = zero(means.sample)
-    headline = means.now([study.config.estimation.headline], "diary_weight")
+    headline = means.now([diary_headline(study)], "diary_weight")
     total, summed, parts = none, none, dict.fromkeys(PARTS, none)
     by_group: dict[str, tuple[Derived, str]] = {}
     by_item: dict[str, tuple[Derived, str]] = {}
@@ -269,7 +274,7 @@ def _reconciled(items: list[Item], means: _Means, study: Study) -> dict[str, tup
         parts = {part: parts[part] + own[part] for part in PARTS}
     whole = {
         "bottom_up_total": (total, "mean"),
-        study.config.estimation.headline: (headline, "mean"),
+        diary_headline(study): (headline, "mean"),
         "bottom_up_gap": (headline - total, "part"),
         **{f"bottom_up_gap_{part}": (number, "part") for part, number in parts.items()},
         "bottom_up_gap_remainder": (headline - summed, "part"),

@@ -107,7 +107,7 @@ def decompose_change(
     Parameters
     ----------
     earlier, later : list of str
-        Quarters of the two periods; none may be in both.
+        Quarters of the two periods; none may be in both. Without an earlier one there is no change and no row.
     label : str
         What the change is called in ``period``.
 
@@ -128,6 +128,8 @@ def decompose_change(
     """
     if set(earlier) & set(later):
         raise UsageError("a quarter is in both periods", where=label, fix="compare periods that do not overlap")
+    if not earlier:
+        return as_estimates(pd.DataFrame())
     rows = official_quarters[official_quarters["quarter"].isin([*earlier, *later])].reset_index(drop=True)
     in_first, in_second = (rows["quarter"].isin(quarters).to_numpy(bool) for quarters in (earlier, later))
     return _decomposed(rows, in_first, in_second, read_drivers(study), study, label, region)

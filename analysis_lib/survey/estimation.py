@@ -415,6 +415,9 @@ def _of_measure(
 def _values(rows: pd.DataFrame, measure: Measure) -> tuple[np.ndarray, np.ndarray | None]:
     """Values of a measure by row and, when only some of the rows carry its precision, which."""
     if isinstance(measure, CombinedMeasure):
+        asked = [column_values(rows, key) for key in (*measure.on, measure.beyond) if key]
+        if any(np.isnan(answers).all() for answers in asked):  # a question never asked leaves nothing to combine
+            return np.full(len(rows), np.nan), None
         combined = combine_instruments(rows, measure)
         return combined.values, combined.has_diary
     return column_values(rows, measure.key), None

@@ -40,6 +40,52 @@ HOLDS = ["n_areas", "model_variance", "is_adjusted", "mean_shrinkage", "median_g
 Benchmark = Literal["ratio", "difference", "none"]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SmallAreaResults:
+    """What `model_areas` found.
+
+    Attributes
+    ----------
+    estimates : pandas.DataFrame
+        As `estimate_small_areas`.
+    models : pandas.DataFrame
+        As `describe_models`; not for publication.
+    """
+
+    estimates: pd.DataFrame
+    models: pd.DataFrame
+
+
+def model_areas(official_quarters: pd.DataFrame, *, study: Study, quarter: str, year: list[str]) -> SmallAreaResults:
+    """The measures of ``[small_areas]`` for the lowest level of regions that are estimated.
+
+    Parameters
+    ----------
+    quarter : str
+        Quarter estimated.
+    year : list of str
+        Quarters pooled for the auxiliary means.
+
+    Returns
+    -------
+    SmallAreaResults
+        Without rows where the study names no measures, or estimates no level below that of its pages.
+    """
+    settings, levels = study.config.small_areas, study.config.estimation.levels
+    areas = study.regions_at(levels[-1]) if levels and levels[-1] != study.config.estimation.page_level else []
+    above = list(dict.fromkeys(str(study.regions.at[code, "parent"]) for code in areas))
+    direct = estimate(
+        official_quarters, settings.measures, study=study, periods={quarter: [quarter]}, regions=[*above, *areas]
+    )
+    if direct.empty:
+        return SmallAreaResults(direct, pd.DataFrame(columns=[*SERIES, *HOLDS]))
+    auxiliary = area_auxiliary(official_quarters, settings.auxiliary, study=study, level=levels[-1], quarters=year)
+    asked = {"study": study, "level": levels[-1]}
+    return SmallAreaResults(
+        estimate_small_areas(direct, auxiliary, **asked), describe_models(direct, auxiliary, **asked)
+    )
+
+
 def area_auxiliary(
     official_quarters: pd.DataFrame, keys: list[str], *, study: Study, level: str, quarters: list[str]
 ) -> pd.DataFrame:

@@ -92,8 +92,10 @@ def all_measures(study: Study) -> dict[str, Measure]:
 
 @cache
 def group_measures(classification: Classification) -> dict[str, DiaryMeasure]:
-    """A measure ``group_<group>`` for each activity group, in hours per week."""
-    rows = classification.groups
+    """A measure ``group_<group>`` for each activity group that has a code, in hours per week."""
+    listed = classification.activities
+    used = {*listed["group"], *listed["for_show_group"]}
+    rows = classification.groups[[group in used for group in classification.groups.index]]
     return {
         f"group_{group}": DiaryMeasure(
             key=f"group_{group}",

@@ -65,8 +65,9 @@ def official_quarters(tables: dict[str, pd.DataFrame], *, study: Study) -> pd.Da
 
     share_of_week = _share_of_week(days, len(respondents), is_one_day=is_one_day)
     has_diary = np.asarray(share_of_week.sum(axis=1)).ravel() > 0
-    columns = _diary_hours(tables["day_activities"], days, share_of_week, measures)
-    parts = _parts_of_week(tables["day_activities"], days, share_of_week, measures, is_one_day=is_one_day)
+    asked = _asked(tables.get("episodes"), respondents)
+    columns = _diary_hours(tables["day_activities"], days, share_of_week, measures, asked)
+    parts = _parts_of_week(tables["day_activities"], days, share_of_week, measures, asked, is_one_day=is_one_day)
     for key, measure in measures.items():
         if isinstance(measure, QuestionnaireMeasure):
             columns[key] = measure.factor * recalled(respondents, counts, measure.columns)
@@ -95,6 +96,25 @@ def _days_of_respondents(diary_days: pd.DataFrame, respondents: pd.DataFrame) ->
     return diary_days.assign(row=row)[diary_days["is_used"] & (row >= 0)].reset_index(drop=True)
 
 
+def _asked(episodes: pd.DataFrame | None, respondents: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Of each respondent, whether the diary asked for ratings and for a second activity.
+
+    It did when anybody in the same drop gave one: a diary without the question leaves hours unknown, not zero.
+    """
+    if episodes is None or episodes.empty:
+        return dict.fromkeys(["avoidable", "secondary"], np.ones(len(respondents), dtype=bool))
+    given = pd.DataFrame(
+        {
+            "avoidable": episodes[["value", "is_repeat", "is_for_show"]].notna().any(axis=1),
+            "secondary": episodes["secondary_activity"] != "",
+        }
+    )
+    by_drop = given.groupby(episodes["drop"]).transform("any")
+    by_person = by_drop.groupby([episodes[key] for key in PERSON]).any()
+    found = by_person.reindex(pd.MultiIndex.from_frame(respondents[PERSON]), fill_value=False)
+    return {name: found[name].to_numpy(bool) for name in given.columns.astype(str)}
+
+
 def _share_of_week(days: pd.DataFrame, n_respondents: int, *, is_one_day: bool) -> sparse.csr_array:
     """Respondents × days: how many days of the week each diary day stands for."""
     if is_one_day:
@@ -109,7 +129,11 @@ def _share_of_week(days: pd.DataFrame, n_respondents: int, *, is_one_day: bool) 
 
 
 def _diary_hours(
-    day_activities: pd.DataFrame, days: pd.DataFrame, share_of_week: sparse.csr_array, measures: dict[str, Measure]
+    day_activities: pd.DataFrame,
+    days: pd.DataFrame,
+    share_of_week: sparse.csr_array,
+    measures: dict[str, Measure],
+    asked: dict[str, np.ndarray],
 ) -> dict[str, pd.Series]:
     """Hours of every diary measure: (respondents × days) · (days × cells) · (cells × measures)."""
     diary = {key: measure for key, measure in measures.items() if isinstance(measure, DiaryMeasure)}
@@ -123,11 +147,13 @@ def _diary_hours(
     )
     hours_week = share_of_week @ (minutes @ belongs) / MINUTES_PER_HOUR
     has_diary = np.asarray(share_of_week.sum(axis=1)).ravel() > 0
-    # Day totals know neither the clock nor ratings: hours under such a condition are unknown, not zero.
+    # Day totals know neither the clock, nor ratings, nor a second activity: such hours are unknown, not zero.
     has_totals = np.isin(np.arange(len(has_diary)), days.loc[days["n_episodes"] == 0, "row"])
     columns = {}
     for position, (key, measure) in enumerate(diary.items()):
-        known = has_diary & ~has_totals if measure.only else has_diary
+        known = has_diary.copy()
+        for condition in [*measure.only, *(["secondary"] if measure.role == "secondary" else [])]:
+            known &= ~has_totals & asked.get(condition, True)
         hours = np.where(known, hours_week[:, position] / _weeks_to(measure), np.nan)
         columns[key] = pd.Series(hours)
     return columns
@@ -138,6 +164,7 @@ def _parts_of_week(
     days: pd.DataFrame,
     share_of_week: sparse.csr_array,
     measures: dict[str, Measure],
+    asked: dict[str, np.ndarray],
     *,
     is_one_day: bool,
 ) -> dict[str, pd.Series]:
@@ -151,7 +178,7 @@ def _parts_of_week(
     found = {}
     for position, day_type in enumerate(DAYS_OF):
         of_type = share_of_week @ sparse.diags_array((days["day_type"] == day_type).to_numpy(float))
-        hours = _diary_hours(day_activities, days, sparse.csr_array(of_type), diaries)
+        hours = _diary_hours(day_activities, days, sparse.csr_array(of_type), diaries, asked)
         found |= {measure.parts[position]: hours[measure.of] for measure in beyond}
     return found
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sample_results import QUARTERS, all_results
-from sample_study import write_study
+from sample_study import write_combined_study
 
 from analysis_lib.publishing.site import build_release, build_site
 from analysis_lib.quarters import Quarter
@@ -46,7 +46,7 @@ UNDRAWN = """() => [...document.querySelectorAll('svg:not(.glyphs) use')].filter
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    study = write_study(tmp_path_factory.mktemp("study") / "s")
+    study = write_combined_study(tmp_path_factory.mktemp("study") / "s")
     for text in QUARTERS[-3:]:
         build_release(study, Quarter.parse(text), all_results(study, text))
     return build_site(study)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from sample_results import national_results, regional_results
-from sample_study import write_study
+from sample_study import write_combined_study
 
+from analysis_lib.publishing.details import render_areas, render_details, render_returns
 from analysis_lib.publishing.pages import Report, render_report
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION
@@ -35,7 +36,7 @@ def visible(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study") / "s")
+    return write_combined_study(tmp_path_factory.mktemp("study") / "s")
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -49,6 +50,17 @@ def test_the_texts_of_a_page_are_as_they_were(study, region, language):
     report = Report(study, Quarter(2026, 3), region, tables, ["P01", "P02"], 1)
     seen = visible(render_report(report, language))
     golden = HERE / f"page_{'national' if region == NATION else 'regional'}_{language}.txt"
+    if os.environ.get("JIANFU_UPDATE_GOLDEN"):
+        golden.write_text(seen, encoding="utf-8")
+    assert seen == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("render", [render_details, render_returns, render_areas], ids=["details", "returns", "areas"])
+def test_the_texts_of_a_further_page_are_as_they_were(study, render, language):
+    tables = {name: table for found in national_results(study).values() for name, table in found.items()}
+    seen = visible(render(Report(study, Quarter(2026, 3), NATION, tables, ["P01", "P02"], 1), language))
+    golden = HERE / f"page_{render.__name__.removeprefix('render_')}_{language}.txt"
     if os.environ.get("JIANFU_UPDATE_GOLDEN"):
         golden.write_text(seen, encoding="utf-8")
     assert seen == golden.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from xml.etree import ElementTree
 
@@ -9,7 +10,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from sample_results import national_results, regional_results
-from sample_study import write_study
+from sample_study import write_combined_study
 
 from analysis_lib.errors import EnvironmentProblem
 from analysis_lib.figures import style
@@ -25,7 +26,7 @@ STYLE_ATTRIBUTES = re.compile(r"\sstyle=|<style|<script|<image|xlink|metadata|dc
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study") / "s")
+    return write_combined_study(tmp_path_factory.mktemp("study") / "s")
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,13 @@ def frames(study):
     regional = regional_results(study, "P01")
     return {
         "week": prepare_week(tables["week"], **asked, by="tier"),
-        "trend": prepare_trend(regional["region_series"], ["gross", "avoidable", "excess"], **asked, region="P01"),
-        "regions": prepare_regions(tables["hours"], "gross", **asked, regions=["P01", "P02"]),
+        "trend": prepare_trend(
+            regional["region_series"],
+            ["gross_combined", "avoidable_combined", "excess_combined"],
+            **asked,
+            region="P01",
+        ),
+        "regions": prepare_regions(tables["hours"], "gross_combined", **asked, regions=["P01", "P02"]),
         "nested": prepare_nested(tables["hours"], **asked),
         "response": prepare_response(tables["response"], **asked),
     }
@@ -160,9 +166,18 @@ def test_a_character_that_the_font_lacks_is_an_error(frames):
         to_svg(draw_nested(frame), id_prefix="n", title="t", description="d")
 
 
-def test_a_font_that_is_not_there_is_an_error(frames):
+@pytest.fixture(params=["logging as it starts", "logging silenced"])
+def font_log(request):
+    """The log of matplotlib's fonts, also as a program leaves it that disables loggers it did not make."""
+    log = logging.getLogger("matplotlib.font_manager")
+    before, log.disabled = log.disabled, request.param == "logging silenced"
+    yield log
+    log.disabled = before
+
+
+def test_a_font_that_is_not_there_is_an_error(frames, font_log):
     figure = draw_nested(frames["nested"])
-    figure.axes[0].texts[0].set_fontfamily("No Such Font")
+    figure.axes[0].texts[0].set_fontfamily(f"No Such Font {font_log.disabled}")
     with pytest.raises(EnvironmentProblem, match="No Such Font"):
         to_svg(figure, id_prefix="n", title="t", description="d")
 

@@ -49,7 +49,7 @@ def test_terms_stand_in_the_order_of_the_plan_and_say_what_a_step_is(study, effe
         "Villages against Townships",
         "One more inspection a month",
     ]
-    assert frame["panel"].tolist() == ["Gross hours lost as recalled"] * 3 + ["Gross hours lost"]
+    assert frame["panel"].tolist() == ["Gross hours lost as recalled"] * 3 + ["Gross hours lost, diaries alone"]
     assert frame["text"].tolist() == ["+0.6", "−1.0", "+2.0", "0.0"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from sample_results import change_rows, hours_rows, national_results, protected, regional_results, row, week_rows
-from sample_study import write_study
+from sample_study import write_combined_study
 
 from analysis_lib.figures.comparison import prepare_categories, prepare_regions
 from analysis_lib.figures.labels import Labels, the_period
@@ -17,7 +17,7 @@ from analysis_lib.figures.working_week import prepare_week
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study") / "s")
+    return write_combined_study(tmp_path_factory.mktemp("study") / "s")
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def test_a_withheld_group_keeps_its_row_with_its_mark(study):
 
 
 def test_the_trend_counts_quarters_from_the_first_and_writes_the_last_value(study, national):
-    frame = prepare_trend(national["series"], ["gross", "excess"], study=study, language="en")
-    gross = frame[frame["measure"] == "gross"]
+    frame = prepare_trend(national["series"], ["gross_combined", "excess_combined"], study=study, language="en")
+    gross = frame[frame["measure"] == "gross_combined"]
     assert gross["place"].tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert gross["text"].iloc[-1] == "16.8"
     assert frame["panel"].unique().tolist() == ["Gross hours lost", "Hours beyond what is reasonable"]
@@ -59,7 +59,7 @@ def test_the_trend_counts_quarters_from_the_first_and_writes_the_last_value(stud
 
 def test_a_regional_trend_has_the_nation_beside_it(study):
     tables = regional_results(study, "P01")
-    frame = prepare_trend(tables["region_series"], ["gross"], study=study, language="en", region="P01")
+    frame = prepare_trend(tables["region_series"], ["gross_combined"], study=study, language="en", region="P01")
     assert frame[["value", "nation"]].iloc[-1].tolist() == [18.3, 16.8]
 
 
@@ -70,20 +70,20 @@ def test_a_reform_is_dated_by_its_first_start_in_the_region(study, tmp_path):
     ]
     assert reform_lines(study, language="zh", region="P02")["quarter"].tolist() == ["2026Q1", "2026Q2"]
     assert reform_lines(study, language="zh", region="C0101")["quarter"].tolist() == ["2025Q4"]
-    other = write_study(tmp_path / "s")
+    other = write_combined_study(tmp_path / "s")
     (other.reference / "reforms.toml").unlink()
     assert reform_lines(other, language="zh").empty
 
 
 def test_regions_stay_in_code_order_whatever_their_values(study, national):
-    frame = prepare_regions(national["hours"], "gross", study=study, language="en", regions=["P01", "P02"])
+    frame = prepare_regions(national["hours"], "gross_combined", study=study, language="en", regions=["P01", "P02"])
     assert frame[["label", "text"]].to_numpy().tolist() == [
         ["Example Province A", "18.3"], ["Example Province B", "15.6"], ["National", "16.8"],
     ]  # fmt: skip
 
 
 def test_categories_end_with_the_whole(study, national):
-    frame = prepare_categories(national["hours"], "gross", study=study, language="en", by="tier")
+    frame = prepare_categories(national["hours"], "gross_combined", study=study, language="en", by="tier")
     assert frame["label"].tolist() == ["County offices", "Townships", "Villages", "National"]
     assert frame["is_reference"].tolist() == [False, False, False, True]
 
@@ -118,5 +118,5 @@ def test_numbers_are_written_as_in_print(study):
 
 
 def test_a_mark_follows_its_number(study):
-    imprecise = protected(study, "hours", [row("gross", "hours_week", "mean", 10.0, 2.0)])
+    imprecise = protected(study, "hours", [row("gross_combined", "hours_week", "mean", 10.0, 2.0)])
     assert Labels(study, "en").cell(imprecise.table.iloc[0]) == "10.0 [u]"

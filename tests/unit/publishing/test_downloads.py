@@ -7,14 +7,14 @@ import io
 
 import pytest
 from sample_results import protected, row
-from sample_study import write_study
+from sample_study import write_combined_study
 
 from analysis_lib.publishing.downloads import csv_text
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    study = write_study(tmp_path_factory.mktemp("study") / "s")
+    study = write_combined_study(tmp_path_factory.mktemp("study") / "s")
     with (study.reference / "categories.csv").open("a", encoding="utf-8") as stream:
         stream.write('tier,odd,"=HYPERLINK(""x"")",@SUM(A1)\n')
     return study
@@ -27,9 +27,9 @@ def records(study, *rows):
 
 
 def test_a_row_has_codes_and_names_and_the_published_numbers(study):
-    (record,) = records(study, row("gross", "hours_week", "mean", 16.82, 0.31, region="P01"))
+    (record,) = records(study, row("gross_combined", "hours_week", "mean", 16.82, 0.31, region="P01"))
     assert record == {
-        "measure": "gross", "measure_zh": "会议、文件等总耗时", "measure_en": "Gross hours lost", "statistic": "mean",
+        "measure": "gross_combined", "measure_zh": "会议、文件等总耗时", "measure_en": "Gross hours lost", "statistic": "mean",
         "unit": "hours_week", "region": "P01", "region_zh": "示例省甲", "region_en": "Example Province A", "by": "",
         "category": "", "category_zh": "", "category_en": "", "period": "2026Q3", "value": "16.8", "ci_low": "16.2",
         "ci_high": "17.5", "n": "810", "mark": "",
@@ -37,13 +37,13 @@ def test_a_row_has_codes_and_names_and_the_published_numbers(study):
 
 
 def test_a_withheld_row_has_its_mark_and_no_number(study):
-    (record,) = records(study, row("gross", "hours_week", "mean", 16.82, 0.31, region="P01", n=4))
+    (record,) = records(study, row("gross_combined", "hours_week", "mean", 16.82, 0.31, region="P01", n=4))
     assert [record[name] for name in ("value", "ci_low", "ci_high", "n", "mark")] == ["", "", "", "", "c"]
 
 
 def test_negative_numbers_stay_numbers_and_texts_never_become_formulas(study):
-    first = row("gross", "hours_week", "mean", -1.04, 0.3, period="2025Q3→2026Q3")
-    second = row("gross", "hours_week", "mean", 16.0, 0.3, by="tier", category="odd")
+    first = row("gross_combined", "hours_week", "mean", -1.04, 0.3, period="2025Q3→2026Q3")
+    second = row("gross_combined", "hours_week", "mean", 16.0, 0.3, by="tier", category="odd")
     one, other = records(study, first, second)
     assert one["value"] == "-1"
     assert (other["category_zh"], other["category_en"]) == ('\'=HYPERLINK("x")', "'@SUM(A1)")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from sample_results import national_results, protected, regional_results, row
-from sample_study import STUDY_TOML, write_study
+from sample_study import STUDY_TOML, write_combined_study, write_study
 
 from analysis_lib.publishing import pages
-from analysis_lib.publishing.pages import Report, render_report
+from analysis_lib.publishing.details import render_areas, render_details, render_returns
+from analysis_lib.publishing.pages import FURTHER, Report, render_report
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION
 
@@ -58,7 +59,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study") / "s")
+    return write_combined_study(tmp_path_factory.mktemp("study") / "s")
 
 
 def report_of(study, tables, region=NATION, page_regions=("P01", "P02")):
@@ -176,7 +177,10 @@ def test_the_quality_box_states_response_design_rules_and_misuse(rendered):
 
 
 def test_a_withheld_region_gets_a_page_without_a_number(study):
-    rows = [row(key, "hours_week", "mean", 16.0, 0.3, region="P01", n=7) for key in ("gross", "avoidable", "excess")]
+    rows = [
+        row(key, "hours_week", "mean", 16.0, 0.3, region="P01", n=7)
+        for key in ("gross_combined", "avoidable_combined", "excess_combined")
+    ]
     tables = {
         "region_hours": protected(study, "region_hours", rows),
         "region_change": protected(study, "region_change", []),
@@ -209,7 +213,7 @@ def test_a_study_without_sample_list_tiers_or_earlier_quarters_gets_its_page(tmp
 
 
 def test_hostile_names_stay_text(tmp_path):
-    study = write_study(tmp_path / "s")
+    study = write_combined_study(tmp_path / "s")
     path = study.reference / "regions.csv"
     payload = '</title><script>alert(1)</script>"onload=x'
     path.write_text(
@@ -226,3 +230,57 @@ def test_templates_hold_no_figures_and_mark_nothing_as_safe():
         assert "|safe" not in text.replace(" ", ""), template.name
         visible = re.sub(r"<[^>]*>|{[{%].*?[%}]}", "", text, flags=re.DOTALL)
         assert not re.search(r"\d", visible), template.name
+
+
+# -- further pages ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def further(national):
+    return {
+        (page, language): render(national, language)
+        for page, render in [("details", render_details), ("returns", render_returns), ("areas", render_areas)]
+        for language in ("zh", "en")
+    }
+
+
+def test_the_national_page_leads_to_the_pages_that_have_something_to_show(rendered, national, study):
+    for page in ("details", "returns", "areas"):
+        assert f'href="{page}/index.html"' in rendered["nation", "en"]
+    few = {name: table for name, table in national.tables.items() if name not in FURTHER["details"] and name != "areas"}
+    assert report_of(study, few).further_pages == ["returns"]
+    assert report_of(study, regional_results(study, "P01"), region="P01").further_pages == []
+
+
+def test_further_pages_are_light_whole_and_hold_the_same_sections_in_both_languages(further):
+    for key, html in further.items():
+        assert len(html.encode()) <= RAW_LIMIT, key
+        assert len(gzip.compress(html.encode())) <= GZIP_LIMIT, key
+        outline = Outline(html)
+        assert len(outline.texts["h1"]) == 1
+        assert len(outline.all("caption")) == len(outline.all("table")) >= 1
+        ids = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+    sections = re.compile(r'<section id="([^"]+)"')
+    for page in ("details", "returns", "areas"):
+        assert sections.findall(further[page, "zh"]) == sections.findall(further[page, "en"])
+    assert sections.findall(further["details", "en"]) == ["instruments", "drivers", "parts", "bottom-up"]
+    assert sections.findall(further["returns", "en"]) == [
+        "response", "flags", "recall", "heaping", "coping", "own-burden",
+    ]  # fmt: skip
+
+
+def test_the_combined_interval_is_held_against_that_of_the_diaries(further):
+    assert "both combined: 16.8 (95% interval 16.2 to 17.5), an interval 28% narrower" in further["details", "en"]
+
+
+def test_a_place_says_which_kind_of_estimate_it_shows_and_how_much_its_diaries_weigh(further):
+    row = re.search(r'<tr><th scope="row">Example County A2</th>(.*?)</tr>', further["areas", "en"])
+    assert row and re.findall(r"<td>(.*?)</td>", row[1])[2:] == ["model", "0.30"]
+
+
+def test_what_a_handful_of_doubted_returns_would_change_is_withheld(further):
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td></tr>', further["returns", "en"])
+    moves = {name: move for name, _, move in rows}
+    assert moves["Answered much faster than usual"] == "[c]"
+    assert moves["Memory far from the diary"].startswith("+1.1 ")

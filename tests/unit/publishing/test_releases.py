@@ -7,7 +7,7 @@ import re
 
 import pytest
 from sample_results import national_results, protected, regional_results, row
-from sample_study import write_study
+from sample_study import write_combined_study
 
 from analysis_lib.errors import PublicationBlocked
 from analysis_lib.publishing.site import build_release, build_site, latest_release
@@ -20,10 +20,10 @@ def small_results(study, quarter, value=16.0):
     """Few rows, so that a release is built quickly."""
     hours = [
         row(key, "hours_week", "mean", value, 0.3, region=region, period=str(quarter))
-        for key in ("gross", "avoidable", "excess")
+        for key in ("gross_combined", "avoidable_combined", "excess_combined")
         for region in ("all", "P01", "P02")
     ]
-    change = [row("gross", "hours_week", "mean", -1.0, 0.2, period=f"{quarter.shift(-4)}→{quarter}")]
+    change = [row("gross_combined", "hours_week", "mean", -1.0, 0.2, period=f"{quarter.shift(-4)}→{quarter}")]
     national = {"hours": protected(study, "hours", hours), "change": protected(study, "change", change)}
     regional = {"region_hours": protected(study, "region_hours", [one for one in hours if one["region"] != "P02"])}
     return {"03-hours-lost": national, "10-region-brief/P01": regional}
@@ -31,7 +31,7 @@ def small_results(study, quarter, value=16.0):
 
 @pytest.fixture
 def study(tmp_path):
-    return write_study(tmp_path / "s")
+    return write_combined_study(tmp_path / "s")
 
 
 def tree(folder):
@@ -71,7 +71,7 @@ def test_a_changed_number_is_a_new_release_beside_the_old(study):
 def test_two_machines_build_the_same_bytes(tmp_path):
     trees = []
     for name in ("a", "b"):
-        study = write_study(tmp_path / name)
+        study = write_combined_study(tmp_path / name)
         for quarter in (FIRST, SECOND):
             build_release(study, quarter, small_results(study, quarter))
         build_site(study)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_results import national_results, protected, regional_results, row
-from sample_study import write_study
+from sample_study import write_combined_study
 
 from analysis_lib.errors import PublicationBlocked
 from analysis_lib.publishing.catalogue import Catalogue, places
@@ -33,7 +33,7 @@ HALF_WIDTH_AFTER_CHINESE = re.compile(r"[\u4e00-\u9fff}][,;:!?]|[\u4e00-\u9fff]\
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study") / "s")
+    return write_combined_study(tmp_path_factory.mktemp("study") / "s")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def national(study):
     return {name: table for tables in national_results(study).values() for name, table in tables.items()}
 
 
-def change_row(study, low, value, high, *, key="gross", unit="hours_week", statistic="mean"):
+def change_row(study, low, value, high, *, key="gross_combined", unit="hours_week", statistic="mean"):
     cells = row(key, unit, statistic, value, 0.1, period="2025Q3→2026Q3", ci_low=low, ci_high=high)
     return protected(study, "change", [cells]).table.iloc[0]
 
@@ -90,7 +90,7 @@ def test_a_change_is_said_with_its_amount_its_interval_and_its_word(study):
 
 
 def test_a_share_changes_by_percentage_points(study):
-    moved = change_row(study, -0.06, -0.04, -0.01, key="gross_share", unit="share", statistic="ratio")
+    moved = change_row(study, -0.06, -0.04, -0.01, key="gross_share_combined", unit="share", statistic="ratio")
     assert Writer(study, "en").change(moved) == (
         "Lower than in the 3rd quarter of 2025 by 4 percentage points (95% interval −6 to −1)."
     )
@@ -99,7 +99,7 @@ def test_a_share_changes_by_percentage_points(study):
 
 def test_a_change_that_is_not_there_or_spans_no_time_is_not_claimed(study):
     writer = Writer(study, "en")
-    same = protected(study, "change", [row("gross", "hours_week", "mean", 0.0, 0.1, period="2026Q3→2026Q3")])
+    same = protected(study, "change", [row("gross_combined", "hours_week", "mean", 0.0, 0.1, period="2026Q3→2026Q3")])
     assert writer.change(None) == writer.change(same.table.iloc[0]) == writer.text("change.unknown")
 
 
@@ -110,19 +110,21 @@ def test_a_place_differs_only_where_intervals_lie_apart():
 
 
 def test_the_finding_names_value_unit_period_and_place(study, national):
-    headline = pick(national["hours"], measure="gross")
+    headline = pick(national["hours"], measure="gross_combined")
     assert Writer(study, "zh").finding(headline, region="all", period="2026Q3") == (
         "2026年第三季度，基层干部的会议、文件等总耗时为每周16.8小时"
     )
-    regional = pick(national["hours"], measure="gross", region="P01")
+    regional = pick(national["hours"], measure="gross_combined", region="P01")
     assert Writer(study, "en").finding(regional, region="P01", period="2026Q3") == (
         "Gross hours lost in Example Province A: 18.3 hours a week, 3rd quarter of 2026"
     )
 
 
 def test_a_withheld_finding_says_so_without_a_number(study):
-    hours = protected(study, "hours", [row("gross", "hours_week", "mean", 16.0, 0.3, region="P01", n=6)])
-    said = Writer(study, "en").finding(pick(hours, measure="gross", region="P01"), region="P01", period="2026Q3")
+    hours = protected(study, "hours", [row("gross_combined", "hours_week", "mean", 16.0, 0.3, region="P01", n=6)])
+    said = Writer(study, "en").finding(
+        pick(hours, measure="gross_combined", region="P01"), region="P01", period="2026Q3"
+    )
     assert said == "Gross hours lost in Example Province A: not published, 3rd quarter of 2026"
 
 
@@ -199,7 +201,7 @@ def test_texts_hold_no_numbers_of_their_own(language):
 
 def test_a_region_is_compared_with_the_national_mean(study):
     tables = regional_results(study, "P01")
-    here = pick(tables["region_hours"], measure="gross", region="P01")
+    here = pick(tables["region_hours"], measure="gross_combined", region="P01")
     nation = here.copy()
     nation[["region", "value", "ci_low", "ci_high"]] = ["all", 16.8, 16.2, 17.3]
     assert Writer(study, "zh").comparison(here, nation) == "示例省甲为每周18.3小时，高于全国平均水平（每周16.8小时）。"

@@ -305,9 +305,9 @@ def test_a_period_without_data_has_rows_without_a_combined_estimate(study: Study
 def test_a_universe_is_fitted_and_described_alone(study: Study) -> None:
     path = study.reference / "measures.toml"
     path.write_text(path.read_text(encoding="utf-8").replace(
-        'of = "gross"\non = ["recall_gross", "recall_work_time"]\nwithin = ["tier"]\nlow_is_good = true\nwhy_zh = "人人',
+        'of = "gross"\non = ["recall_gross", "recall_work_time"]\nwithin = ["tier"]\nlow_is_good = true\nwhy_zh = "会议',
         'of = "gross"\non = ["recall_gross", "recall_work_time"]\nwithin = ["tier"]\nuniverse = { tier = ["village"] }\n'
-        'low_is_good = true\nwhy_zh = "人人',
+        'low_is_good = true\nwhy_zh = "会议',
     ), encoding="utf-8")  # fmt: skip
     fits = combined_fits(officials(), ["gross_combined"], study=Study.open(study.root), quarters=QUARTERS)
     assert fits["fitted_on"].tolist() == ["village 2025Q4", "village 2026Q1"]
