@@ -238,3 +238,17 @@ def test_nobody_answered_gives_an_empty_table_with_every_column(tmp_path: Path) 
     officials = measured(study_with(tmp_path), respondents("A").iloc[:0])
     assert officials.empty
     assert {"gross", "has_diary", "weight"} <= set(officials.columns)
+
+
+def test_hours_that_a_diary_did_not_ask_about_are_unknown_not_zero(tmp_path: Path) -> None:
+    """A diary without ratings and without a second activity once printed 0.0 avoidable hours."""
+    study, people = study_with(tmp_path), respondents("A", "B")
+    plain = [diary("A", day, (0, 120, "M1")).assign(drop="plain") for day in (MONDAY, SATURDAY)]
+    rated = [
+        diary("B", day, (0, 120, "M1")).assign(drop="rated", value=[4.0], secondary_activity=["G1"])
+        for day in (MONDAY, SATURDAY)
+    ]
+    officials = measured(study, people, *plain, *rated, episodes=pd.concat([*plain, *rated], ignore_index=True))
+    assert officials["gross"].tolist() == pytest.approx([14, 14])
+    assert officials.loc["A", ["avoidable", "parallel_digital"]].isna().all()
+    assert officials.loc["B", ["avoidable", "parallel_digital"]].tolist() == pytest.approx([0, 14])
