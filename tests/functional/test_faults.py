@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -204,3 +206,24 @@ def test_a_kernel_is_a_child_of_its_unit_and_leads_no_group_of_its_own(study: St
     assert jianfu(suite, study, *RUN)[0] == 0
     group, parent = (tmp_path / "told").read_text().split()
     assert group == parent != str(os.getpgid(0))
+
+
+def test_workers_that_draw_pages_do_not_outlive_a_run_that_was_killed(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from analysis_lib.running import executors
+executors.PRELOAD = []
+with executors.warm_workers(1) as spread:
+    print(*spread(os.getpgid, [0]), flush=True)  # the worker is at work
+    print(*[process.pid for process in executors.multiprocessing.active_children()], flush=True)
+    sys.stdin.read()
+"""
+    run = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    run.stdout.readline()
+    workers = [int(pid) for pid in run.stdout.readline().split()]
+    assert workers
+    assert all(is_alive(pid) for pid in workers)
+    run.kill()
+    run.communicate()
+    wait_for(lambda: not any(is_alive(pid) for pid in workers), seconds=5)

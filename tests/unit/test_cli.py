@@ -63,6 +63,7 @@ def test_help_shows_examples_and_needs_no_slow_library(repository: Path) -> None
         (["run", "--quarter", "2031Q1"], "[calendar]"),
         (["run"], "--due"),
         (["run", "--due", "--all"], "--due"),
+        (["run", "--all", "--build", "--as-of", "2026-10-08"], "--build"),
         (["plan", "--as-of", "yesterday"], "2026-10-31"),
         (["status", "--fail-if-late", "soon"], "14d"),
         (["simulate", "--scenario", "z"], "scenario"),

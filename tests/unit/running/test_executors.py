@@ -8,7 +8,7 @@ import pytest
 from tiny_suite import HAND_OVER, executed, write_notebook
 
 from analysis_lib.running import executors
-from analysis_lib.running.executors import LocalExecutor
+from analysis_lib.running.executors import LocalExecutor, warm_workers
 from analysis_lib.running.units import Job, Outcome
 
 PLOT = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);"
@@ -75,3 +75,8 @@ def test_closing_the_iterator_ends_what_still_runs(tmp_path: Path) -> None:
     outcomes.close()
     assert (job.unit_id, outcome.kind) == ("quick", "ok")
     assert [each.unit_id for each in executor.in_flight] == ["slow"]
+
+
+def test_warm_workers_are_a_map_that_keeps_the_order() -> None:
+    with warm_workers(2) as spread:
+        assert list(spread(pow, [2, 3, 4], [3, 2, 1])) == [8, 9, 4]
