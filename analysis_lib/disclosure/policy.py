@@ -32,6 +32,15 @@ def is_publishable_kind(estimates: pd.DataFrame) -> pd.Series:
     return (estimates["unit"] != "fte") | national
 
 
+def was_asked(estimates: pd.DataFrame) -> pd.Series:
+    """Measures that somebody answered; where nobody in the whole table did, nothing was asked and nothing is withheld.
+
+    A count of nobody is an answer.
+    """
+    answered = estimates.groupby("measure")["n"].transform("max") > 0
+    return answered | (estimates["statistic"] == "count")
+
+
 def too_few(estimates: pd.DataFrame, study: Study) -> pd.Series:
     """C01, C02, C03, C13: cells that rest on too few people or too few work units.
 

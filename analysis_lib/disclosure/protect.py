@@ -100,7 +100,8 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
         When the rows break their contract.
     """
     estimates = contracts.check(estimates, "estimates").reset_index(drop=True)
-    estimates = estimates[policy.is_publishable_kind(estimates)].reset_index(drop=True)
+    is_shown = policy.is_publishable_kind(estimates) & policy.was_asked(estimates)
+    estimates = estimates[is_shown].reset_index(drop=True)
     withheld = policy.with_companions(policy.too_few(estimates, study), estimates, study)
     marks = policy.reliability(estimates, study).where(~withheld, policy.WITHHELD)
     table = estimates[["measure", "statistic", "unit", "region", "by", "category", "period"]].join(

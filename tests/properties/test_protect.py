@@ -27,13 +27,14 @@ def cells(draw):
     statistic, unit = draw(
         st.sampled_from([("mean", "hours_week"), ("share", "share"), ("total", "fte"), ("count", "count")])
     )
+    # A measure of nobody is absent altogether (a unit test of its own), so somebody answers here.
     top = {"hours_week": 100.0, "share": 1.0, "fte": 1e7, "count": 1e5}[unit]
     low, estimate, high = sorted(draw(st.lists(st.floats(0, top), min_size=3, max_size=3)))
     return {
         "measure": f"m{draw(st.integers(0, 10**9))}", "statistic": statistic, "unit": unit, "region": "all",
         "by": "", "category": "", "period": draw(st.sampled_from(["2026Q3", "2025Q3→2026Q3"])), "estimate": estimate,
         "se": draw(st.floats(0, top)), "ci_low": low, "ci_high": high, "df": 9.0, "deff": 1.0,
-        "n": draw(st.integers(0, 2000)), "n_psu": draw(st.integers(0, 60)),
+        "n": draw(st.integers(1, 2000)), "n_psu": draw(st.integers(0, 60)),
     }  # fmt: skip
 
 

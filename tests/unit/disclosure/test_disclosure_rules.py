@@ -46,6 +46,18 @@ def test_a_cell_of_nine_people_is_withheld_with_its_n(study):
     assert row[["value", "ci_low", "ci_high", "n"]].isna().all()
 
 
+def test_a_measure_that_nobody_was_asked_is_absent_not_withheld(study):
+    """A page once said that documents received were withheld to protect respondents; no one had been asked."""
+    asked, not_asked = {"measure": "gross"}, {"measure": "documents_received", "n": 0, "n_psu": 0}
+    table = protect(estimates(asked, not_asked), "hours", study=study).table
+    assert table["measure"].tolist() == ["gross"]
+
+
+def test_a_place_where_nobody_answered_is_withheld_like_any_small_one(study):
+    table = protect(estimates({}, {"region": "A", "n": 0, "n_psu": 0}), "hours", study=study).table
+    assert table["mark"].tolist() == ["", "c"]
+
+
 def test_a_cell_of_two_work_units_is_withheld(study):
     assert only_row(study, n_psu=2)["mark"] == "c"
 
