@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -74,11 +76,6 @@ def ingest_quarter(store: Store, quarter: Quarter) -> dict[str, pd.DataFrame]:
     return {name: contracts.check(frame, name) for name, frame in tidy.items()}
 
 
-def check_quarter(store: Store, quarter: Quarter) -> pd.DataFrame:
-    """Read a quarter for its problems alone: how many by drop, file, rule and action."""
-    return checks.count_problems(ingest_quarter(store, quarter)["problems"])
-
-
 # -- cells to values -----------------------------------------------------------------------------------
 
 _DTYPES: dict[ColumnType, type[pl.DataType] | pl.DataType] = {
@@ -98,7 +95,6 @@ def _read_drops(
     types: dict[str, ColumnType] = {}
     activities = frozenset(read_reference_csv(study.reference / "activities.csv", ["code"])["code"])
     for position, drop in enumerate(drops):
-        verify_drop(drop)
         instrument = read_instrument(study, drop.instrument)
         vocabulary = Vocabulary.of(
             instrument,
@@ -107,7 +103,10 @@ def _read_drops(
             timezone=study.config.study.timezone,
             diary_days=(drop.quarter.first_day.isoformat(), drop.quarter.last_day.isoformat()),
         )
-        for raw in read_raw(drop, instrument, problems):
+        with _can_be_replaced(drop):
+            verify_drop(drop)
+            tables = read_raw(drop, instrument, problems)
+        for raw in tables:
             for name, column in raw.specs.items():
                 if types.setdefault(name, column.type) != column.type:
                     raise InputRejected(
@@ -115,9 +114,9 @@ def _read_drops(
                         where=f"instrument {instrument.version}",
                         fix="give one name one type",
                     )
-            frame = _read_values(raw, vocabulary, problems, where=drop.id).with_columns(
-                pl.lit(position, dtype=pl.Int32).alias(DROP)
-            )
+            with _can_be_replaced(drop):
+                frame = _read_values(raw, vocabulary, problems, where=drop.id)
+            frame = frame.with_columns(pl.lit(position, dtype=pl.Int32).alias(DROP))
             if raw.grain == "respondents":
                 frame = checks.apply_rules(frame, instrument.rules, problems)
             if instrument.duplicates == "reject" and raw.grain in ("sample", "respondents", "diary_days"):
@@ -126,6 +125,17 @@ def _read_drops(
     empty = pl.DataFrame()
     grains = [*NEEDED, _IN_DAYS]
     return {grain: pl.concat(frames[grain], how="diagonal") if frames[grain] else empty for grain in grains}, types
+
+
+@contextmanager
+def _can_be_replaced(drop: Drop) -> Iterator[None]:
+    """Say of a drop that is refused how another takes its place."""
+    try:
+        yield
+    except InputRejected as error:
+        command = f"jianfu receive NEWFILES --quarter {drop.quarter} --instrument {drop.instrument} --source WHO"
+        replace = f"to replace the files: {command} --supersedes {drop.id}"
+        raise type(error)(error.what, where=error.where, fix=f"{error.fix}; {replace}") from error
 
 
 def _region_codes(study: Study, instrument: Instrument) -> frozenset[str]:
@@ -146,11 +156,7 @@ def _read_values(raw: RawTable, vocabulary: Vocabulary, problems: Problems, *, w
         rejected |= _note_readings(raw, name, readings, codes, problems, is_needed=is_needed, where=where)
         columns[name] = pl.Series(name, [reading.value for reading in readings], _DTYPES[spec.type]).gather(codes)
     if rejected.all() and len(raw) >= _ENOUGH:
-        raise InputRejected(
-            f"not one of {len(raw)} rows of {raw.grain} can be read",
-            where=where,
-            fix="see whether the quarter, the role and the instrument of the drop are the right ones",
-        )
+        raise _nothing_read(raw, vocabulary, needed, where=where)
     frame = pl.DataFrame(columns).with_columns(
         pl.lit(raw.source, dtype=pl.Int32).alias(SOURCE),
         pl.Series(ROW, raw.rows, pl.Int64),
@@ -158,6 +164,40 @@ def _read_values(raw: RawTable, vocabulary: Vocabulary, problems: Problems, *, w
         *([pl.lit(raw.slot_minutes, dtype=pl.Int32).alias("slot_minutes")] if raw.slot_minutes else []),
     )
     return frame.filter(~rejected) if rejected.any() else frame
+
+
+def _nothing_read(raw: RawTable, vocabulary: Vocabulary, needed: set[str], *, where: str) -> InputRejected:
+    """Why not a single row stays: each reason with its count and first row, the commonest first."""
+    rows: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(list)
+    for name, spec in raw.specs.items():
+        if not (spec.required or name in needed):
+            continue
+        codes = raw.columns[name].indices.to_numpy()
+        for code, text in enumerate(raw.columns[name].dictionary.to_pylist()):
+            reading = read_cell(text, name, spec, vocabulary)
+            if reading.rule and reading.value is None:
+                # What follows a semicolon is a hint that differs from cell to cell.
+                message = (reading.message or "needed and not there").partition(";")[0]
+                rows[reading.rule, message, name].append(raw.rows[codes == code])
+    found = [(np.concatenate(parts), *reason) for reason, parts in rows.items()]
+    found.sort(key=lambda each: -len(each[0]))
+    reasons = [
+        f"{len(places)} × {rule} {message}, first at row {places.min()}, column {'+'.join(raw.specs[name].sources)}"
+        for places, rule, message, name in found
+    ]
+    first_day, last_day = vocabulary.diary_days
+    fixes = {
+        "I60": "edit reference/regions.csv so that it lists the codes of the file",
+        "activity": "edit reference/activities.csv so that it lists the codes of the file",
+        "F16": f"the drop is of {first_day} to {last_day}; receive diaries under the --quarter of their days",
+    }
+    named = {"activity" if raw.specs[name].type == "activity" and rule == "I64" else rule for _, rule, _, name in found}
+    return InputRejected(
+        "\n  ".join([f"not one of {len(raw)} rows of {raw.grain} can be read", *reasons]),
+        where=where,
+        fix="; ".join(fix for key, fix in fixes.items() if key in named)
+        or "see whether the quarter, the role and the instrument of the drop are the right ones",
+    )
 
 
 def _refuse_doubtful(texts: list[str], kind: ColumnType, *, where: str) -> None:

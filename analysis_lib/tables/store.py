@@ -15,12 +15,13 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
 
-from analysis_lib.errors import InputRejected, UsageError
+from analysis_lib.errors import InputRejected, UsageError, did_you_mean
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
 from analysis_lib.tables import contracts
@@ -138,6 +139,8 @@ class Store:
         ------
         InputRejected
             For a missing or empty file, an unsafe name, or other content under the same drop id.
+        UsageError
+            For a slug that is no folder name, or a superseded drop that the quarter does not have.
         """
         if not _SLUG.match(slug):
             raise UsageError(
@@ -157,12 +160,13 @@ class Store:
         for earlier in self.as_of(None)._all_drops(quarter):
             if earlier.sha256 == content:
                 return earlier, False
+        self._refuse_unknown(supersedes, quarter)
         folder = self.study.raw / str(quarter) / received.isoformat() / slug
         if folder.exists():
             raise InputRejected(
                 "another drop with other content has this id",
                 where=f"{quarter}/{received}/{slug}",
-                fix="choose another --slug",
+                fix=f"choose another --slug, or replace that drop: --supersedes {quarter}/{received}/{slug}",
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".receiving-"))
@@ -183,6 +187,20 @@ class Store:
         staging.chmod(0o750)
         staging.rename(folder)
         return read_drop(folder / SIDECAR), True
+
+    def free_slug(self, quarter: Quarter, received: dt.date, wanted: str) -> str:
+        """The slug wanted, or the first of ``wanted-2``, ``wanted-3`` … that no drop of that day has."""
+        day = self.study.raw / str(quarter) / received.isoformat()
+        slugs = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
+        return next(slug for slug in slugs if not (day / slug).exists())
+
+    def _refuse_unknown(self, supersedes: tuple[str, ...], quarter: Quarter) -> None:
+        known = [drop.id for drop in self.as_of(None)._all_drops(quarter)]
+        for drop_id in supersedes:
+            if drop_id not in known:
+                raise UsageError(
+                    f"no drop of {quarter} is called {drop_id!r}", where="supersedes", fix=did_you_mean(drop_id, known)
+                )
 
     def _all_drops(self, quarter: Quarter) -> list[Drop]:
         return [read_drop(path) for path in sorted((self.study.raw / str(quarter)).glob(f"*/*/{SIDECAR}"))]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ingest_study import ANSWERS, DIARY, QUARTER, SAMPLE, ingest, listed, make_store, receive
+from ingest_study import ANSWERS, DIARY, SAMPLE, ingest, listed, make_store, receive
 
 from analysis_lib.errors import InputRejected
-from analysis_lib.ingest.tidy import check_quarter
+from analysis_lib.ingest.checks import count_problems
 from analysis_lib.tables.contracts import CONTRACTS
 from analysis_lib.tables.store import Store
 
@@ -249,6 +249,38 @@ def test_a_file_that_is_doubtful_as_a_whole_stops_the_quarter(store: Store, line
         ingest(store)
     assert "2026Q1/2026-04-05/first" in str(caught.value)
     assert caught.value.exit_code == 3
+    assert "jianfu receive NEWFILES --quarter 2026Q1 --instrument answers" in caught.value.fix
+    assert "--supersedes 2026Q1/2026-04-05/first" in caught.value.fix
+
+
+def test_a_file_of_unknown_regions_is_refused_with_the_count_the_first_row_and_the_file_to_edit(store: Store) -> None:
+    lines = [f"E{n},R{n:02},county,10,1" for n in range(60)] + [",R99,county,10,1"]
+    receive(store, "list", {"sample": "id,region,tier,weight,diary\n" + "\n".join(lines) + "\n"}, slug="list")
+    with pytest.raises(InputRejected) as caught:
+        ingest(store)
+    assert caught.value.what.splitlines()[1:] == [
+        "  61 × I60 no region of regions.csv, first at row 2, column region",
+        "  1 × missing:not_answered needed and not there, first at row 62, column id",
+    ]
+    assert caught.value.fix.startswith("edit reference/regions.csv")
+    assert "R07" not in str(caught.value)  # reasons, never values
+
+
+@pytest.mark.parametrize(
+    ("day", "activity", "reason", "fix"),
+    [
+        ("2026-02-01", "X1", "I64 no activity code of activities.csv", "edit reference/activities.csv"),
+        ("2025-11-01", "M1", "F16 a diary day outside the quarter", "the drop is of 2026-01-01 to 2026-03-31"),
+    ],
+)
+def test_a_diary_file_in_which_nothing_fits_says_what_to_edit_or_which_quarter(
+    store: Store, day: str, activity: str, reason: str, fix: str
+) -> None:
+    diary(store, *(f"E{n},{day},00:00,24:00,{activity},2" for n in range(30)))
+    with pytest.raises(InputRejected) as caught:
+        ingest(store)
+    assert f"30 × {reason}, first at row 2" in caught.value.what
+    assert caught.value.fix.startswith(fix)
 
 
 def test_a_file_changed_after_it_was_received_is_refused(store: Store) -> None:
@@ -277,7 +309,7 @@ def test_one_name_with_two_types_in_a_quarter_is_refused(tmp_path: Path) -> None
 
 def test_checking_a_quarter_counts_problems_by_file_rule_and_action(store: Store) -> None:
     answers(store, "E1,x,2026-02-02 10:00,400,3", "E2,x,2026-02-02 10:00,300,77")
-    counted = check_quarter(store, QUARTER)
+    counted = count_problems(ingest(store)["problems"])
     assert counted[["file", "rule", "action", "problems", "first_row"]].to_numpy().tolist() == [
         ["questionnaire.csv", "range", "value_rejected", 3, 2]
     ]

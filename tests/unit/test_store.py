@@ -63,8 +63,23 @@ def test_the_same_content_again_is_the_earlier_drop(store: Store) -> None:
 
 def test_other_content_under_a_known_name_is_refused(store: Store) -> None:
     receive(store, "answers", {"q": "1"})
-    with pytest.raises(InputRejected, match="another drop with other content"):
+    with pytest.raises(InputRejected, match="another drop with other content") as refused:
         receive(store, "answers", {"q": "2"})
+    assert "--supersedes 2026Q1/2026-04-05/first" in refused.value.fix
+
+
+def test_a_free_slug_is_the_wanted_one_or_the_next_number(store: Store) -> None:
+    day = dt.date(2026, 4, 5)
+    assert store.free_slug(QUARTER, day, "first") == "first"
+    receive(store, "answers", {"q": "1"})
+    receive(store, "answers", {"q": "2"}, slug="first-2")
+    assert store.free_slug(QUARTER, day, "first") == "first-3"
+
+
+def test_only_a_drop_of_the_quarter_can_be_replaced(store: Store) -> None:
+    receive(store, "answers", {"q": "1"})
+    with pytest.raises(UsageError, match='did you mean "2026Q1/2026-04-05/first"'):
+        receive(store, "answers", {"q": "2"}, slug="second", supersedes=("2026Q1/2026-04-05/frist",))
 
 
 def test_received_files_are_write_protected_and_a_changed_one_is_found(store: Store) -> None:
