@@ -15,11 +15,30 @@ from analysis_lib.errors import UsageError
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.suite import REPOSITORY
 from analysis_lib.study import Study, StudyConfig
+from analysis_lib.survey.bottom_up import COLUMNS
 
 DEMONSTRATION = REPOSITORY / "data"
-_REGIONS = "code,parent,level,name_zh,name_en\n"
-_REFORMS = """# One table per reform; see data/reference/reforms.toml of the demonstration for an example.
-"""
+# Files of a real study that begin empty: invented places, days, reforms and times stay with the demonstration.
+_EMPTY = {
+    "regions.csv": "code,parent,level,name_zh,name_en\n",
+    "unit_minutes.csv": f"{','.join(COLUMNS)}\n",
+    "calendar.toml": """\
+# Days that do not have the day type of their weekday. holiday_is in study.toml says how holidays count.
+# holidays = ["2026-10-01"]  # days kept off
+# working_weekends = ["2026-10-10"]  # Saturdays and Sundays worked in their place
+""",
+    "reforms.toml": """\
+# Reforms of the places studied: one table each, for the dashed lines in charts.
+# [[reform]]
+# id = "one-form"
+# title_zh = "一表通"
+# title_en = "One form"
+# groups = ["form"]  # activity groups that it means to cut
+# [reform.units]  # region of regions.csv → first quarter in force; "all" for everywhere
+# "91" = "2026Q1"
+""",
+}
+_LEFT_OUT = ["population.csv", "drivers.toml"]  # a study without them has no such section
 
 
 def init_study(folder: Path, *, simulated: bool = False) -> Study:
@@ -45,10 +64,10 @@ def init_study(folder: Path, *, simulated: bool = False) -> Study:
         shutil.copyfile(DEMONSTRATION / "study.toml", folder / "study.toml")
     else:
         (folder / "study.toml").write_text(_new_study_toml(), encoding="utf-8")
-        # Invented places, people and reforms stay with the demonstration.
-        (folder / "reference" / "regions.csv").write_text(_REGIONS, encoding="utf-8")
-        (folder / "reference" / "reforms.toml").write_text(_REFORMS, encoding="utf-8")
-        (folder / "reference" / "population.csv").unlink(missing_ok=True)
+        for name, text in _EMPTY.items():
+            (folder / "reference" / name).write_text(text, encoding="utf-8")
+        for name in _LEFT_OUT:
+            (folder / "reference" / name).unlink(missing_ok=True)
     (folder / "raw").mkdir()
     return Study.open(folder)
 
