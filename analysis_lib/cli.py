@@ -28,6 +28,8 @@ from analysis_lib.errors import (
 )
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from analysis_lib.quarters import Quarter
     from analysis_lib.running.builds import Build
     from analysis_lib.running.runs import RunResult
@@ -152,14 +154,18 @@ def receive(
     opened = _open(study)
     roles = list(read_instrument(opened, instrument).files)
     by_role = _files_by_role([*files, *(each.replace("=", ":", 1) for each in role or [])], roles)
+    asked, day = _quarter(opened, quarter), parse_day(received) or dt.date.today()
     with study_lock(opened):
-        drop, is_new = Store(opened).receive(
+        store = Store(opened)
+        # What replaces a drop may come on the same day and must not stand in its folder.
+        own = store.free_slug(asked, day, instrument.lower()) if supersedes else instrument.lower()
+        drop, is_new = store.receive(
             by_role,
-            quarter=_quarter(opened, quarter),
+            quarter=asked,
             instrument=instrument,
             source=source,
-            slug=slug or instrument.lower(),
-            received=parse_day(received) or dt.date.today(),
+            slug=slug or own,
+            received=day,
             supersedes=tuple(supersedes or ()),
         )
     say("received" if is_new else "already received")
@@ -170,27 +176,18 @@ def receive(
 def check(quarter: QuarterOption = "", study: StudyOption = "data", as_json: JsonOption = False) -> None:
     """Read everything without running: configuration, reference files, and each drop for its problems.
 
+    --json lists every row of the problems table, and an error as JSON too.
+
     Example: jianfu check --quarter 2026Q3
     """
-    from analysis_lib.ingest.instruments import read_instrument
-    from analysis_lib.ingest.tidy import check_quarter
-    from analysis_lib.tables.store import Store
-    from analysis_lib.time_use.activities import read_classification
-
-    opened = _open(study)
-    instruments = sorted(path.stem for path in (opened.reference / "instruments").glob("*.toml"))
-    for version in instruments:
-        read_instrument(opened, version)
-    read_classification(opened)
-    say(f"{len(opened.measures)} measures, {len(opened.regions)} regions, {len(instruments)} instruments: read")
-    store = Store(opened)
-    quarters = [_quarter(opened, quarter)] if quarter else store.quarters_with_data()
-    rows: list[dict[str, Any]] = []
-    for each in quarters:
-        found = check_quarter(store, each)
-        rows += [{"quarter": str(each), **row} for row in found.to_dict("records")]
-        say(f"{each}: {len(store.drops(each))} drops read, {len(found)} kinds of problems")
-    _show(rows, as_json, _table(rows))
+    try:
+        counts, problems, warnings = _checked(_open(study), quarter)
+    except JianfuError as error:
+        if as_json:
+            told = {"what": error.what, "where": error.where, "fix": error.fix, "exit_code": error.exit_code}
+            _show({"error": told}, as_json, "")
+        raise
+    _show({"warnings": warnings, "problems": problems}, as_json, _table(counts))
 
 
 @config.command("show")
@@ -223,11 +220,11 @@ def run(
     """
     from analysis_lib.running.runs import study_lock
 
+    opened = _open(study)
     if [bool(quarter), due, every].count(True) != 1:
         raise UsageError("name what to run", where="run", fix="give one of --quarter Q, --due, --all")
     if then_build and as_of:
         raise UsageError("what was known then is not published again", where="run", fix="leave out --build or --as-of")
-    opened = _open(study)
     if dry_run:
         _show_plan(_planned(opened, quarter, as_of), as_json)
         return
@@ -377,6 +374,34 @@ def doctor(study: StudyOption = "data", as_json: JsonOption = False) -> None:
 # -- helpers ------------------------------------------------------------------------------------------
 
 
+def _checked(study: Study, quarter: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """Problems counted by kind, problems row by row, and warnings about the study."""
+    from analysis_lib.ingest.checks import count_problems
+    from analysis_lib.ingest.tidy import ingest_quarter
+    from analysis_lib.running.study_check import check_study
+    from analysis_lib.tables.store import Store
+
+    store = Store(study)
+    quarters = [_quarter(study, quarter)] if quarter else store.quarters_with_data()
+    warnings = check_study(study, store, quarters)
+    say(f"{len(study.measures)} measures, {len(study.regions)} regions: read")
+    for warning in warnings:
+        say(f"warning: {warning}")
+    counts: list[dict[str, Any]] = []
+    problems: list[dict[str, Any]] = []
+    for each in quarters:
+        found = ingest_quarter(store, each)["problems"]
+        counted = count_problems(found)
+        problems += _records(found)
+        counts += [{"quarter": str(each), **row} for row in _records(counted)]
+        say(f"{each}: {len(store.drops(each))} drops read, {len(counted)} kinds of problems")
+    return counts, problems, warnings
+
+
+def _records(frame: DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def _open(name: str) -> Study:
     from analysis_lib.parameters import find_study
     from analysis_lib.study import Study
@@ -443,12 +468,20 @@ def _run(study: Study, quarters: list[Quarter], as_of: str, workers: int) -> Run
 
 def _fail_if_units_failed(result: RunResult) -> None:
     if result.failed:
-        listed = "\n".join(f"  {each.unit_id}: {each.kind}: {each.message}" for each in result.failed)
+        listed = "\n".join(
+            f"  {each.unit_id}: {each.kind}: {each.message}{_left_behind(result, each.unit_id)}"
+            for each in result.failed
+        )
         raise UnitFailed(
             f"{len(result.failed)} of {len(result.endings)} units failed\n{listed}",
             where=f"run {result.run_id}",
-            fix="see failed/executed.ipynb in the unit's results; the same command runs again what failed",
+            fix="see the executed notebooks, in the study's folder; the same command runs again what failed",
         )
+
+
+def _left_behind(result: RunResult, unit_id: str) -> str:
+    notebook = result.failed_notebooks.get(unit_id)
+    return f"\n    see {notebook.as_posix()}" if notebook else ""
 
 
 def _simulate(study: Study, scenario: str, seed: int) -> None:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -59,12 +59,15 @@ class RunResult:
         Units that did not have to run.
     seconds : float
         Wall time.
+    failed_notebooks : dict of str to pathlib.Path
+        Unit that failed → the notebook as far as it came, relative to the study's folder.
     """
 
     run_id: str
     endings: list[Ending]
     up_to_date: int
     seconds: float
+    failed_notebooks: dict[str, Path] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Ending]:
@@ -119,9 +122,16 @@ def run_quarters(
     except Exception as error:
         ledger.finish_run(run_id, getattr(error, "exit_code", 1))
         raise
-    result = RunResult(run_id, endings, len(planned) - len(to_run), time.monotonic() - started)
+    result = RunResult(
+        run_id, endings, len(planned) - len(to_run), time.monotonic() - started, _failed_notebooks(study, to_run)
+    )
     ledger.finish_run(run_id, UnitFailed.exit_code if result.failed else 0)
     return result
+
+
+def _failed_notebooks(study: Study, ran: list[Planned]) -> dict[str, Path]:
+    paths = {each.unit.id: each.unit.folder(study) / FAILED / EXECUTED for each in ran}
+    return {unit_id: path.relative_to(study.root) for unit_id, path in paths.items() if path.is_file()}
 
 
 def _run(

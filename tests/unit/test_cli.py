@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from ingest_study import ANSWERS, STUDY_TOML
 from tiny_suite import HAND_OVER, jianfu, write_suite, write_tiny_study
 
 from analysis_lib import cli
@@ -93,6 +94,15 @@ def test_a_folder_that_is_no_study_is_usage(
     assert "jianfu init DIR" in err
 
 
+def test_the_study_is_looked_for_before_anything_else_is_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = call(capsys, monkeypatch, "run", "--study", "../nope")
+    assert code == 2
+    assert "nope/ holds no study.toml" in err
+    assert "--quarter" not in err
+
+
 def test_an_unknown_key_of_the_study_is_usage_with_a_suggestion(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, study: Study
 ) -> None:
@@ -143,6 +153,15 @@ def test_a_run_is_recorded_and_a_second_says_up_to_date_and_writes_nothing(study
     code, out, err = jianfu(suite, study, "run", "--due")
     assert (code, out) == (0, "up to date\n")
     assert Ledger(study.ledger).verify_chain() == entries
+
+
+def test_a_failed_unit_is_told_with_the_path_of_its_notebook(tmp_path: Path, study: Study) -> None:
+    suite = write_suite(tmp_path / "failing", {"01-wrong": ["raise ValueError"], "10-brief": [HAND_OVER]})
+    code, _, err = jianfu(suite, study, "run", "--all")
+    assert code == 1
+    (path,) = [line.split()[1] for line in err.splitlines() if line.startswith("    see ")]
+    assert path == "results/2026Q3/01-wrong/failed/executed.ipynb"
+    assert (study.root / path).is_file()
 
 
 def test_results_as_known_then_stand_beside_results_as_known_now(study: Study, suite: Suite) -> None:
@@ -198,6 +217,55 @@ def test_a_new_study_passes_the_check_and_receives_files_under_their_roles(
     assert (code, out) == (0, f"{quarter}/2026-10-08/odk-v1\n"), err
     code, out, err = call(capsys, monkeypatch, "receive", *files, *delivery)
     assert (code, "already received" in err) == (0, True)
+
+
+def checkable_study(folder: Path) -> Path:
+    """A study of one questionnaire without a sample list, for the quarter of the tests of ingest."""
+    init_study(folder)
+    settings = '[design]\nstratum = ""\npsu = ""\nweight = ""\n[estimation]\ncategories = []\nnested = ["gross"]\n'
+    (folder / "study.toml").write_text(STUDY_TOML + settings, encoding="utf-8")
+    measures = '[gross]\ntitle_zh = "总"\ntitle_en = "gross"\ngroups = ["meeting"]\n'
+    (folder / "reference" / "measures.toml").write_text(measures, encoding="utf-8")
+    (folder / "reference" / "instruments" / "answers.toml").write_text(ANSWERS, encoding="utf-8")
+    return folder
+
+
+def test_a_check_in_json_lists_each_problem_with_its_row_and_no_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JIANFU_STUDY", str(checkable_study(tmp_path / "mine")))
+    delivery = ["--quarter", "2026Q1", "--instrument", "answers", "--source", "team", "--received", "2026-04-05"]
+    file = tmp_path / "questionnaire.csv"
+    file.write_text("id,name,submitted,hours,meetings\nE1,x,2026-02-01 10:00,40,3\nE2,x,2026-02-01 10:00,987,3\n")
+    assert call(capsys, monkeypatch, "receive", str(file), *delivery)[0] == 0
+    code, out, err = call(capsys, monkeypatch, "check", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert [(row["file"], row["row"], row["column"], row["rule"], row["action"]) for row in told["problems"]] == [
+        ("questionnaire.csv", 3, "hours", "range", "value_rejected")
+    ]
+    assert "987" not in out
+    assert any("no region" in warning for warning in told["warnings"])
+    assert "warning: 2026Q1: no drop has a diary file" in err
+
+
+def test_a_bad_drop_is_refused_in_json_too_and_replaced_as_the_fix_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JIANFU_STUDY", str(checkable_study(tmp_path / "mine")))
+    delivery = ["--quarter", "2026Q1", "--instrument", "answers", "--source", "team", "--received", "2026-04-05"]
+    header, bad, good = "id,name,submitted,hours,meetings\n", tmp_path / "bad.csv", tmp_path / "good.csv"
+    bad.write_text(header + ",x,2026-02-01 10:00,40,3\n" * 30)
+    good.write_text(header + "E1,x,2026-02-01 10:00,40,3\n")
+    assert call(capsys, monkeypatch, "receive", f"questionnaire:{bad}", *delivery)[0] == 0
+    code, out, _ = call(capsys, monkeypatch, "check", "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["exit_code"], error["where"]) == (3, 3, "2026Q1/2026-04-05/answers")
+    assert "30 × missing:not_answered" in error["what"]
+    replace = error["fix"].partition("--supersedes ")[2]
+    code, out, _ = call(capsys, monkeypatch, "receive", f"questionnaire:{good}", *delivery, "--supersedes", replace)
+    assert (code, out) == (0, "2026Q1/2026-04-05/answers-2\n")
+    assert call(capsys, monkeypatch, "check")[0] == 0
 
 
 def test_an_instrument_that_is_not_there_is_named_with_those_that_are(
