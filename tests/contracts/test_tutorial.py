@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from analysis_lib import cli
-from analysis_lib.ingest.instruments import read_instrument
+from analysis_lib.ingest.instruments import MEANT_AS, NEEDED, read_instrument
 from analysis_lib.measures import parse_measures
 from analysis_lib.study import Study
 from analysis_lib.time_use.activities import all_measures
@@ -60,6 +60,27 @@ def test_measures_of_the_tutorial_are_those_of_its_study(repository: Path, tutor
         needed = {"working_employed": study.measures["working_employed"].model_dump(exclude={"key"})}
         read = parse_measures({**needed, key: table}, where="tutorial")[key]
         assert read.model_dump(exclude={"why_zh", "why_en"}) == stored
+
+
+def test_the_tutorial_names_every_column_that_the_suite_reads_with_its_type(tutorial: str) -> None:
+    told: dict[str, set[tuple[str, str]]] = {}
+    grain = ""
+    for line in tutorial.partition("| grain | column |")[2].splitlines()[2:]:
+        if not line.startswith("|"):
+            break
+        first, columns, types = ([text.strip(" `") for text in cell.split(",")] for cell in line.split("|")[1:4])
+        grain = first[0] or grain
+        told.setdefault(grain, set()).update(zip(columns, types * len(columns), strict=False))
+    assert set(told) == set(NEEDED)
+    for name, columns in NEEDED.items():
+        assert set(columns.items()) <= told[name]
+    assert set(MEANT_AS.items()) <= set().union(*told.values())
+
+
+def test_every_file_of_reference_has_a_row_in_the_tutorial(repository: Path, tutorial: str) -> None:
+    files = {path.name for path in (repository / "data/reference").iterdir() if path.is_file()}
+    simulated_only = {"population.csv"}
+    assert {name for name in files - simulated_only if f"| `{name}` |" not in tutorial} == set()
 
 
 def test_every_file_that_the_tutorial_names_is_there(repository: Path, tutorial: str) -> None:
