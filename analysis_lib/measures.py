@@ -35,6 +35,9 @@ class DiaryMeasure(_Measure):
     exclude: list[str] = Field(default_factory=list, description="code prefixes taken out again")
     role: Literal["main", "secondary"] = "main"
     only: list[Literal["avoidable", "out_of_hours"]] = Field(default_factory=list)
+    required_by: list[str] = Field(
+        default_factory=list, description="who required an episode, as the instrument codes it; an empty text is unsaid"
+    )
 
 
 class QuestionnaireMeasure(_Measure):
@@ -163,6 +166,11 @@ def made_from(measure: Measure) -> list[str]:
     if isinstance(measure, CombinedMeasure):
         return [measure.of, *measure.on, *filter(None, [measure.beyond])]
     return []
+
+
+def by_requirer(measures: dict[str, Measure]) -> list[str]:
+    """Keys of the measures that divide hours by who required them, in their order."""
+    return [key for key, each in measures.items() if isinstance(each, DiaryMeasure) and each.required_by]
 
 
 def by_diary(key: str, measures: dict[str, Measure]) -> str:

@@ -22,6 +22,8 @@ HOURS = {
     "recall_work_time": ("hours_week", "mean", 51.02, 0.44), "meetings_attended": ("count", "mean", 4.31, 0.09),
     "documents_received": ("count", "mean", 38.2, 0.9), "inspections_received": ("count", "mean", 2.11, 0.08),
     "apps_required": ("count", "mean", 5.62, 0.11),
+    "gross_required_province": ("hours_week", "mean", 3.71, 0.21),
+    "gross_required_county": ("hours_week", "mean", 6.02, 0.26), "gross_required_unsaid": ("hours_week", "mean", 0.31, 0.05),
 }  # fmt: skip
 GROUPS = {
     "meeting": 5.21, "document": 4.63, "form": 3.32, "inspection": 1.94, "digital": 1.72, "service": 9.94,

@@ -12,6 +12,7 @@ from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures import comparison, nested, response, trend, working_week
 from analysis_lib.figures.labels import NO_CATEGORY, POOLED_DASH
 from analysis_lib.figures.svg import to_svg
+from analysis_lib.measures import by_requirer
 from analysis_lib.publishing.sentences import Writer, compare_word, largest_groups, pick
 from analysis_lib.study import NATION
 
@@ -250,7 +251,7 @@ class ChartMaker:
         return Chart("response", title, subtitle, panels, table, rates.name)
 
     def measures(self, hours: ProtectedTable, change: ProtectedTable) -> tuple[Table, str] | None:
-        """Table of every measure: the quarter, the pooled period and the change; and its subtitle."""
+        """Table of the measures: the quarter, the pooled period and the change; and its subtitle."""
         writer, labels, text = self.writer, self.writer.labels, self.writer.text
         table = hours.table
         here = table[(table["region"] == self.region) & (table["by"] == NO_CATEGORY)]
@@ -262,12 +263,14 @@ class ChartMaker:
             text("head.interval", level=writer.level),
         ]
         head += [text("head.pooled", period=period) for period in pooled]
-        moved = {key: pick(change, measure=key, region=self.region, period=None) for key in writer.study.measures}
+        # Who required the hours is a chart of the second page.
+        keys = [key for key in writer.study.measures if key not in by_requirer(writer.study.measures)]
+        moved = {key: pick(change, measure=key, region=self.region, period=None) for key in keys}
         bases = [writer.base(row) for row in moved.values() if row is not None]
         if bases:
             head.append(text("head.change", base=bases[0]))
         rows = []
-        for key in writer.study.measures:
+        for key in keys:
             row = pick(hours, measure=key, region=self.region, period=self.period)
             if row is None:
                 continue

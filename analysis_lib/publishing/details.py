@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis_lib.disclosure.policy import CHANGE_ARROW
-from analysis_lib.figures import areas, drivers, instruments, waterfall
+from analysis_lib.figures import areas, drivers, instruments, requirers, waterfall
 from analysis_lib.figures.labels import NO_CATEGORY
 from analysis_lib.figures.svg import to_svg
 from analysis_lib.measures import by_diary
@@ -57,6 +57,7 @@ def render_details(report: Report, language: str) -> str:
     maker = DetailMaker(writer, report.region, report.period)
     charts = [
         (maker.instruments(tables), behind.instruments(tables, writer)),
+        (maker.requirers(tables), ""),
         (maker.drivers(tables), behind.drivers(tables, writer)),
         (maker.parts(tables), behind.parts(tables, writer)),
         (maker.bottom_up(tables), behind.bottom_up(tables, writer)),
@@ -143,6 +144,21 @@ class DetailMaker(ChartMaker):
         )
         return Chart("instruments", title, subtitle, [panel], table, tables["hours"].name,
                      [text("behind.instruments_note")])  # fmt: skip
+
+    def requirers(self, tables: behind.Tables) -> Chart | None:
+        """Hours by who required them."""
+        if "hours" not in tables:
+            return None
+        frame = requirers.prepare_requirers(tables["hours"], **self._asked, region=self.region, period=self.period)
+        if frame["value"].notna().sum() == 0:
+            return None
+        text = self.writer.text
+        title = text("behind.requirers_title")
+        subtitle = text("behind.requirers_subtitle", unit=self._unit_first(), place=self._place, **self._when)
+        panel = to_svg(requirers.draw_requirers(frame), id_prefix="requirers", title=title,
+                       description=self._panel_words("", frame))  # fmt: skip
+        return Chart("requirers", title, subtitle, [panel], self._table(title, text("head.measure"), frame),
+                     tables["hours"].name, [text("behind.requirers_note")])  # fmt: skip
 
     def drivers(self, tables: behind.Tables) -> Chart | None:
         """Differences per step of each term, a panel for each outcome."""

@@ -157,6 +157,7 @@ CONTRACTS: dict[str, Contract] = {
             "day_type": _DAY_TYPE,
             "activity": _text(),
             "role": _text(values=["main", "secondary"]),
+            "required_by": _text(),
             "is_avoidable": pa.Column(bool),
             "is_out_of_hours": pa.Column(bool),
             "minutes": _number(0),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sample_study import STUDY_TOML, write_study
 from small_tables import MONDAY, SATURDAY, diary, no_totals, respondents
 
+from analysis_lib.measures import by_requirer
 from analysis_lib.study import Study
 from analysis_lib.time_use.activities import read_classification
 from analysis_lib.time_use.burden import official_quarters
@@ -36,6 +37,7 @@ def full_days(draw: st.DrawFn, date: str) -> pd.DataFrame:
             "A", date, (first, last, draw(st.sampled_from(CODES))),
             secondary_activity=draw(st.sampled_from(["", "G1", "M1"])), is_repeat=draw(st.sampled_from([None, False, True])),
             value=draw(st.sampled_from([None, 1, 2, 3, 4])), is_for_show=draw(st.sampled_from([None, False, True])),
+            required_by=draw(st.sampled_from(["", "central", "county", "self"])),
         )
         for first, last in pairwise(edges)
     ]  # fmt: skip
@@ -71,6 +73,7 @@ def test_the_groups_of_any_week_add_up_to_168_hours_and_parts_never_exceed_the_w
     assert 0 <= hours["avoidable"] <= whole
     assert 0 <= hours["gross_out_of_hours"] <= whole
     assert whole <= hours["work_time"] + 2e-9
+    assert sum(hours[key] for key in by_requirer(study.measures)) == pytest.approx(hours["gross"])
 
 
 @FEW

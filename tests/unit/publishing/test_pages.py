@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sample_results import national_results, protected, regional_results, row
+from sample_results import hours_rows, national_results, protected, regional_results, row
 from sample_study import STUDY_TOML, write_combined_study, write_study
 
 from analysis_lib.publishing import pages
@@ -264,7 +264,7 @@ def test_further_pages_are_light_whole_and_hold_the_same_sections_in_both_langua
     sections = re.compile(r'<section id="([^"]+)"')
     for page in ("details", "returns", "areas"):
         assert sections.findall(further[page, "zh"]) == sections.findall(further[page, "en"])
-    assert sections.findall(further["details", "en"]) == ["instruments", "drivers", "parts", "bottom-up"]
+    assert sections.findall(further["details", "en"]) == ["instruments", "requirers", "drivers", "parts", "bottom-up"]
     assert sections.findall(further["returns", "en"]) == [
         "response", "flags", "recall", "heaping", "coping", "own-burden",
     ]  # fmt: skip
@@ -272,6 +272,17 @@ def test_further_pages_are_light_whole_and_hold_the_same_sections_in_both_langua
 
 def test_the_combined_interval_is_held_against_that_of_the_diaries(further):
     assert "both combined: 16.8 (95% interval 16.2 to 17.5), an interval 28% narrower" in further["details", "en"]
+
+
+def test_who_required_the_hours_stands_on_the_second_page_alone(further, rendered):
+    assert re.search(r">Gross hours required by the county</th><td>6\.0</td>", further["details", "en"])
+    assert "required by the county" not in rendered["nation", "en"] + rendered["P01", "en"]
+
+
+def test_hours_that_nobody_divides_by_requirer_have_no_section_on_them(study, national):
+    hours = protected(study, "hours", hours_rows(["all"], keys=["recall_gross", "gross", "gross_combined"]))
+    page = render_details(report_of(study, {**national.tables, "hours": hours}), "en")
+    assert re.findall(r'<section id="([^"]+)"', page) == ["instruments", "drivers", "parts", "bottom-up"]
 
 
 def test_a_place_says_which_kind_of_estimate_it_shows_and_how_much_its_diaries_weigh(further):

@@ -7,6 +7,7 @@ from sample_study import STUDY_TOML, write_study
 from small_tables import MONDAY, QUARTER, SATURDAY, day_totals, diary, no_totals, respondents
 
 from analysis_lib.errors import InputRejected, UsageError
+from analysis_lib.measures import by_requirer
 from analysis_lib.study import Study
 from analysis_lib.time_use.burden import official_quarters
 from analysis_lib.time_use.diaries import day_activities
@@ -252,3 +253,35 @@ def test_hours_that_a_diary_did_not_ask_about_are_unknown_not_zero(tmp_path: Pat
     assert officials["gross"].tolist() == pytest.approx([14, 14])
     assert officials.loc["A", ["avoidable", "parallel_digital"]].isna().all()
     assert officials.loc["B", ["avoidable", "parallel_digital"]].tolist() == pytest.approx([0, 14])
+
+
+def test_gross_hours_divide_by_who_required_them_without_remainder(tmp_path: Path) -> None:
+    study = study_with(tmp_path)
+    said = [
+        diary("A", day, (minute, minute + length, activity), required_by=by)
+        for day in (MONDAY, SATURDAY)
+        for minute, length, activity, by in [
+            (0, 60, "M1", "county"), (60, 120, "D2", "county"), (180, 30, "F1", "self"), (300, 15, "G1", ""),
+            (400, 60, "S1", "county"),
+        ]
+    ]  # fmt: skip
+    hours = measured(study, respondents("A"), *said, episodes=pd.concat(said, ignore_index=True)).loc["A"]
+    assert hours["gross_required_county"] == pytest.approx(7 * 3)
+    assert hours["gross_required_self"] == pytest.approx(7 * 0.5)
+    assert hours["gross_required_unsaid"] == pytest.approx(7 * 0.25)
+    assert sum(hours[key] for key in by_requirer(study.measures)) == pytest.approx(hours["gross"])
+
+
+def test_who_required_it_is_unknown_where_no_episode_of_the_drop_says_and_for_day_totals(tmp_path: Path) -> None:
+    study = study_with(tmp_path)
+    silent = [diary("A", day, (0, 120, "M1")).assign(drop="silent") for day in (MONDAY, SATURDAY)]
+    asked = [diary("B", MONDAY, (0, 120, "M1"), required_by="city"), diary("B", SATURDAY, (0, 120, "M1"))]
+    totals = day_totals([("C", day, "M1", 120.0) for day in (MONDAY, SATURDAY)])
+    officials = measured(
+        study, respondents("A", "B", "C"), *silent, *asked, totals=totals,
+        episodes=pd.concat([*silent, *asked], ignore_index=True),
+    )  # fmt: skip
+    parts = by_requirer(study.measures)
+    assert officials["gross"].tolist() == pytest.approx([14, 14, 14])
+    assert officials.loc[["A", "C"], parts].isna().all(axis=None)
+    assert officials.loc["B", ["gross_required_city", "gross_required_unsaid"]].tolist() == pytest.approx([10, 4])
