@@ -189,7 +189,7 @@ class ChartMaker:
         frame = comparison.prepare_regions(
             hours, headline, **self._asked, regions=regions, reference=self.region, period=self.period
         )
-        if len(frame) < 2:
+        if frame["value"].notna().sum() < 2:  # nothing to compare, and no finding to put in a heading
             return None
         words = region_words(hours, headline, regions, reference=self.region, period=self.period)
         counts = {"total": len(words), "above": words.count("higher"), "below": words.count("lower")}
