@@ -75,11 +75,11 @@ def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) 
     while not settled:  # a companion in one family may stand alone in the other
         before = int(withheld.sum())
         for family in families:
-            for _, members in estimates.groupby(family, sort=False):
-                hidden = withheld[members.index]
-                if hidden.sum() == 1 and len(members) > 1:
-                    smallest = members.loc[~hidden, "n"].sort_values(kind="stable").index[0]
-                    withheld[smallest] = True
+            grouped = estimates.assign(withheld=withheld).groupby(family, sort=False)
+            alone = (grouped["withheld"].transform("sum") == 1) & (grouped["withheld"].transform("size") > 1)
+            for _, members in estimates[alone].groupby(family, sort=False):
+                smallest = members.loc[~withheld[members.index], "n"].sort_values(kind="stable").index[0]
+                withheld[smallest] = True
         settled = int(withheld.sum()) == before
     return withheld
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import InitVar, dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,21 @@ class ProtectedTable:
         small areas have ``kind`` (direct, model) and ``shrinkage`` besides, blank and missing where value is.
         """
         return self._table.copy()
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str, str, str | None], int]:
+        """Position of the first row of each measure, region, category and period; a page looks up hundreds of rows."""
+        rows = self._table[["measure", "region", "category", "period"]].itertuples(index=False, name=None)
+        places: dict[tuple[str, str, str, str | None], int] = {}
+        for place, (measure, region, category, period) in enumerate(rows):
+            places.setdefault((measure, region, category, period), place)
+            places.setdefault((measure, region, category, None), place)
+        return places
+
+    def row(self, *, measure: str, region: str, category: str, period: str | None) -> pd.Series | None:
+        """The first row of a measure for a region and category, in a period or (None) in any; None without one."""
+        place = self._places.get((measure, region, category, period))
+        return None if place is None else self._table.iloc[place].copy()
 
     @property
     def withheld(self) -> int:

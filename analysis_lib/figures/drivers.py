@@ -107,8 +107,8 @@ def prepare_all_parts(
 
 def term_title(by: str, category: str, labels: Labels) -> str:
     """Name of a row of effects or parts; empty for a row of another table, or without a ``drivers.toml``."""
-    plan = read_drivers(labels.study)
-    if plan is None or by not in (BY_DRIVER, COMPOSITION, RATE, UNANSWERED):
+    plan = read_drivers(labels.study) if by in (BY_DRIVER, COMPOSITION, RATE, UNANSWERED) else None
+    if plan is None:
         return ""
     if by == BY_DRIVER:
         return _effect_label(category, plan, labels)

@@ -250,11 +250,9 @@ def pick(
     table: ProtectedTable, *, measure: str, region: str = NATION, period: str | None = "", category: str = NO_CATEGORY
 ) -> pd.Series | None:
     """The one row of a measure for a whole region, or None; ``period=None`` takes the only one there is."""
-    frame = table.table
-    if period is not None:
-        frame = frame[frame["period"] == (period or the_period(frame))]
-    found = frame[(frame["measure"] == measure) & (frame["region"] == region) & (frame["category"] == category)]
-    return None if found.empty else found.iloc[0]
+    if period == "":
+        period = the_period(table.table)
+    return table.row(measure=measure, region=region, category=category, period=period)
 
 
 def display_table(table: ProtectedTable, *, study: Study, language: str) -> pd.DataFrame:
