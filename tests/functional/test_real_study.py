@@ -50,8 +50,8 @@ def pages(site: Path) -> dict[str, str]:
 
 
 def test_check_finds_nothing_to_reject(study: Path, repository: Path) -> None:
-    problems = json.loads(jianfu(repository, "check", "--study", str(study), "--json"))
-    assert {problem["action"] for problem in problems} == {"warned"}
+    found = json.loads(jianfu(repository, "check", "--study", str(study), "--json"))
+    assert {problem["action"] for problem in found["problems"]} == {"warned"}
 
 
 def test_there_is_a_page_for_the_nation_and_each_census_region_in_both_languages(site: Path) -> None:
