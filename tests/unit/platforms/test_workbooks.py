@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import zipfile
 from pathlib import Path
@@ -200,8 +201,8 @@ def test_an_old_workbook_from_the_field_is_refused_with_advice(shared_data) -> N
 @pytest.mark.real_data
 def test_a_workbook_from_the_field_is_read_by_sheet_name(shared_data) -> None:
     path = shared_data("survey_exports") / "xlsform_xl_date_ambiguous.xlsx"
-    header = openpyxl.load_workbook(path)["survey"]
-    names = [cell for cell in next(iter(header.iter_rows(values_only=True))) if cell]
+    with contextlib.closing(openpyxl.load_workbook(path, read_only=True)) as workbook:
+        names = [cell for cell in next(iter(workbook["survey"].iter_rows(values_only=True))) if cell]
     spec = FileSpec.model_validate(
         {
             "grain": "respondents",
