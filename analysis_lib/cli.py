@@ -119,7 +119,7 @@ def simulate(
 ) -> None:
     """Write the raw drops of a simulated study, and the truth beside them.
 
-    Example: jianfu init /tmp/world --simulated && jianfu simulate --study /tmp/world --scenario d
+    Example: jianfu init world --simulated && jianfu simulate --study world --scenario d
     """
     from analysis_lib.running.runs import study_lock
 

@@ -18,7 +18,7 @@ from analysis_lib.ingest.tidy import ingest_quarter
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quality.flags import Wave
 from analysis_lib.quarters import Quarter
-from analysis_lib.study import NATION, Study
+from analysis_lib.study import Study
 from analysis_lib.survey.weighting import final_weights
 from analysis_lib.tables.store import Store
 from analysis_lib.time_use.burden import official_quarters as measure_officials
@@ -238,19 +238,3 @@ def latest_quarter(store: Store) -> Quarter:
     if not found:
         raise InputRejected("no raw drops yet", where="raw", fix="jianfu receive FILES --quarter Q, or jianfu simulate")
     return max(found)
-
-
-__all__ = [
-    "NATION",
-    "Periods",
-    "data_fingerprint",
-    "ingest",
-    "load",
-    "load_officials",
-    "load_past",
-    "load_wave",
-    "load_wave_before",
-    "measure",
-    "periods",
-    "prepare",
-]
