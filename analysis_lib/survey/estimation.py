@@ -368,6 +368,16 @@ def _in_order(frames: list[pd.DataFrame], asked: _Asked, periods: list[str]) -> 
     return check(frame.astype(dict.fromkeys([*ESTIMATE_KEY, "unit"], str)), "estimates")
 
 
+def measured(rows: pd.DataFrame, keys: list[str], *, study: Study) -> dict[str, Variable]:
+    """The variables of measures in the rows of one quarter: what `estimate` averages, for callers with own domains."""
+    asked = _Asked.of(rows, keys, study, [NATION], ("",))
+    calibrations = {name: stored_calibration(rows, name, study=study) for name in WEIGHTS}
+    one_quarter = np.ones(len(rows))
+    return {
+        key: _of_measure(rows, measure, asked, one_quarter, calibrations) for key, measure in asked.measures.items()
+    }
+
+
 def _of_column(
     frame: pd.DataFrame,
     column: str,
