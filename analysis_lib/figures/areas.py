@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import Labels
 from analysis_lib.study import Study
 
@@ -38,7 +38,7 @@ def prepare_areas(areas: ProtectedTable, measure: str, *, study: Study, language
     return rows.assign(
         panel=[labels.region(str(study.regions.at[code, "parent"])) for code in codes],
         label=[labels.region(code) for code in codes],
-        text=[labels.cell(row) for _, row in rows.iterrows()],
+        text=labels.cells(rows),
         kind_text=[KINDS[kind][language] for kind in rows["kind"]],
     ).reset_index(drop=True)[COLUMNS]
 
@@ -66,17 +66,11 @@ def upper_end(frame: pd.DataFrame) -> float:
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, upper: float) -> None:
-    for place, row in enumerate(part.to_dict("records")):
-        is_direct = row["kind"] == "direct"
-        axes.hlines(place, row["ci_low"], row["ci_high"], color=style.ACCENT, linewidth=2, clip_on=False)
-        axes.plot(row["value"], place, marker="o", markersize=6, color=style.ACCENT, clip_on=False,
-                  markerfacecolor=style.ACCENT if is_direct else "white")  # fmt: skip
-        axes.annotate(f"{row['text']} {row['kind_text']}", (1, place), (6, 0), xycoords=axes.get_yaxis_transform(),
-                      va="center", textcoords="offset points", fontsize=style.TEXT_PX)  # fmt: skip
-    axes.set(xlim=(0, upper))
-    style.finish_rows(axes, style.label_column(list(part["label"]))[0])
-    axes.locator_params(axis="x", nbins=3)
-    axes.tick_params(axis="x", length=0, pad=4)
-    axes.grid(axis="x", color=style.GHOST, linewidth=0.8)
-    axes.set_axisbelow(True)
-    sns.despine(ax=axes, left=True)
+    axes.set_xlim(0, upper)
+    is_direct = (part["kind"] == "direct").to_numpy(bool)
+    marks.rows(axes, style.label_column(list(part["label"]))[0])
+    marks.numbers_below(axes, steps=3)
+    marks.intervals(axes, range(len(part)), part["ci_low"], part["ci_high"], colour=style.ACCENT)
+    for chosen, fill in ((is_direct, style.ACCENT), (~is_direct, "white")):
+        marks.dots(axes, part["value"][chosen], np.flatnonzero(chosen), colour=style.ACCENT, fill=fill)
+    marks.values(axes, [f"{text} {kind}" for text, kind in zip(part["text"], part["kind_text"], strict=True)])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, the_period
 from analysis_lib.study import NATION, Study
 
@@ -66,9 +66,7 @@ def _of(hours: ProtectedTable, measure: str, period: str | None) -> pd.DataFrame
 
 
 def _labelled(rows: pd.DataFrame, names: list[str], is_reference: list[bool], labels: Labels) -> pd.DataFrame:
-    return rows.assign(
-        label=names, is_reference=is_reference, text=[labels.cell(row) for _, row in rows.iterrows()]
-    ).reset_index(drop=True)[COLUMNS]
+    return rows.assign(label=names, is_reference=is_reference, text=labels.cells(rows)).reset_index(drop=True)[COLUMNS]
 
 
 @style.styled
@@ -79,21 +77,15 @@ def draw_comparison(frame: pd.DataFrame) -> Figure:
     (axes,) = style.new_panels(
         1, height=TOP_PX + len(frame) * row_px + BOTTOM_PX, left=left, right=right, top=TOP_PX, bottom=BOTTOM_PX
     )
-    for place, row in enumerate(frame.to_dict("records")):
-        is_reference = row["is_reference"]
-        colour = style.INK if is_reference else style.ACCENT
-        if is_reference:
-            axes.axvline(row["value"], color=style.NATION, linewidth=1.2, zorder=0, clip_on=False)
-        axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=2, clip_on=False)
-        axes.plot(row["value"], place, marker="D" if is_reference else "o", markersize=6, color=colour, clip_on=False)
-        axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
-                      textcoords="offset points", fontsize=style.TEXT_PX,
-                      fontweight="bold" if is_reference else "normal")  # fmt: skip
-    axes.set(xlim=(0, style.largest(frame, ["value", "ci_high"]) * 1.04))
-    style.finish_rows(axes, lines)
-    axes.locator_params(axis="x", nbins=4)
-    axes.tick_params(axis="x", length=0, pad=4)
-    axes.grid(axis="x", color=style.GHOST, linewidth=0.8)
-    axes.set_axisbelow(True)
-    sns.despine(ax=axes, left=True)
+    axes.set_xlim(0, style.largest(frame, ["value", "ci_high"]) * 1.04)
+    is_reference = frame["is_reference"].to_numpy(bool)
+    colours = [style.INK if each else style.ACCENT for each in is_reference]
+    marks.rows(axes, lines)
+    marks.numbers_below(axes, steps=4)
+    marks.intervals(axes, range(len(frame)), frame["ci_low"], frame["ci_high"], colour=colours)
+    for chosen, marker, colour in ((~is_reference, "o", style.ACCENT), (is_reference, "D", style.INK)):
+        marks.dots(axes, frame["value"][chosen], np.flatnonzero(chosen), colour=colour, marker=marker)
+    for value in frame["value"][is_reference]:
+        marks.reference(axes, value)
+    marks.values(axes, frame["text"], bold=is_reference)
     return style.figure_of([axes])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import Labels
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.decomposition import COMPOSITION, RATE, UNANSWERED
@@ -169,26 +169,25 @@ def draw_drivers(frame: pd.DataFrame, *, limits: tuple[float, float] | None = No
     low, high = limits or (min(0.0, bounds.to_numpy().min()), max(0.0, bounds.to_numpy().max()))
     beyond = MARGIN * ((high - low) or 1.0)
     for name, axes in zip(names, panels, strict=True):
-        axes.axvline(0, color=style.NATION, linewidth=1.2, zorder=0)
-        for row in frame[frame["panel"] == name].to_dict("records"):
-            _draw_row(axes, keys.index(row["label"]), row)
-        axes.set(xlim=(low - beyond, high + beyond), xlabel="", ylabel="")
-        style.finish_rows(axes, lines)
-        axes.locator_params(axis="x", nbins=4)
-        axes.tick_params(axis="x", length=0, pad=4)
-        axes.grid(axis="x", color=style.GHOST, linewidth=0.8)
-        axes.set_axisbelow(True)
+        axes.set_xlim(low - beyond, high + beyond)
+        marks.rows(axes, lines)
+        marks.numbers_below(axes, steps=4)
+        marks.reference(axes, 0)
+        _draw_rows(axes, frame[frame["panel"] == name].set_index("label").reindex(keys))
         style.title(axes, name, left=left, top=TOP_PX)
-        sns.despine(ax=axes, left=True)
     return style.figure_of(panels)
 
 
-def _draw_row(axes: Axes, place: int, row: dict[Any, Any]) -> None:
-    apart = row["ci_low"] > 0 or row["ci_high"] < 0
-    colour = style.INK if row["is_total"] else style.ACCENT if apart else style.NATION
-    axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=2)
-    axes.plot(row["value"], place, marker="D" if row["is_total"] else "o", markersize=6, color=colour,
-              markerfacecolor=colour if apart else "white")  # fmt: skip
-    axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
-                  textcoords="offset points", fontsize=style.TEXT_PX,
-                  fontweight="bold" if row["is_total"] else "normal")  # fmt: skip
+def _draw_rows(axes: Axes, part: pd.DataFrame) -> None:
+    apart = ((part["ci_low"] > 0) | (part["ci_high"] < 0)).to_numpy(bool)
+    is_total = part["is_total"].eq(True).to_numpy(bool)
+    colours = np.where(is_total, style.INK, np.where(apart, style.ACCENT, style.NATION))
+    marks.intervals(axes, range(len(part)), part["ci_low"], part["ci_high"], colour=colours.tolist())
+    for total in (True, False):
+        for is_apart in (True, False):
+            chosen = np.flatnonzero((is_total == total) & (apart == is_apart))
+            if len(chosen):
+                colour = str(colours[chosen[0]])
+                marks.dots(axes, part["value"].iloc[chosen], chosen, colour=colour, marker="D" if total else "o",
+                           fill=colour if is_apart else "white")  # fmt: skip
+    marks.values(axes, part["text"].fillna("").to_list(), bold=is_total)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, the_period
 from analysis_lib.study import NATION, Study
 
@@ -44,7 +43,7 @@ def prepare_instruments(
             "label": [KINDS[kind][language] if kind in KINDS else labels.measure(key)
                       for key, kind in zip(keys, kinds, strict=True)],
             **{column: rows[column].to_list() for column in ("unit", "value", "ci_low", "ci_high", "n", "mark")},
-            "text": [labels.cell(row) for _, row in rows.iterrows()],
+            "text": labels.cells(rows),
         }
     )  # fmt: skip
 
@@ -57,24 +56,18 @@ def draw_instruments(frame: pd.DataFrame) -> Figure:
     (axes,) = style.new_panels(
         1, height=TOP_PX + len(frame) * ROW_PX + BOTTOM_PX, left=left, right=right, top=TOP_PX, bottom=BOTTOM_PX
     )
-    for place, row in enumerate(frame.to_dict("records")):
-        is_shown = row["kind"] == "combined"
-        colour = style.ACCENT if is_shown else style.NATION
-        axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=3)
-        axes.plot(row["value"], place, marker="D" if is_shown else "o", markersize=7, color=colour)
-        axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
-                      textcoords="offset points", fontsize=style.TEXT_PX,
-                      fontweight="bold" if is_shown else "normal")  # fmt: skip
     bounds = frame[["value", "ci_low", "ci_high"]].to_numpy(float)
     known = bounds[np.isfinite(bounds)]
     if len(known):
         low, high = float(known.min()), float(known.max())
         beyond = MARGIN * ((high - low) or 1.0)
         axes.set(xlim=(low - beyond, high + beyond))
-    style.finish_rows(axes, lines)
-    axes.locator_params(axis="x", nbins=4)
-    axes.tick_params(axis="x", length=0, pad=4)
-    axes.grid(axis="x", color=style.GHOST, linewidth=0.8)
-    axes.set_axisbelow(True)
-    sns.despine(ax=axes, left=True)
+    is_shown = (frame["kind"] == "combined").to_numpy(bool)
+    colours = [style.ACCENT if each else style.NATION for each in is_shown]
+    marks.rows(axes, lines)
+    marks.numbers_below(axes, steps=4)
+    marks.intervals(axes, range(len(frame)), frame["ci_low"], frame["ci_high"], colour=colours, width=3)
+    for chosen, marker, colour in ((~is_shown, "o", style.NATION), (is_shown, "D", style.ACCENT)):
+        marks.dots(axes, frame["value"][chosen], np.flatnonzero(chosen), colour=colour, marker=marker, size=7)
+    marks.values(axes, frame["text"], bold=is_shown)
     return style.figure_of([axes])

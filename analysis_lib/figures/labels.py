@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 from babel.dates import format_date
@@ -154,7 +156,11 @@ class Labels:
         """Both bounds of an interval."""
         return _INTERVALS[self.language].format(self.number(low, unit), self.number(high, unit))
 
-    def cell(self, row: pd.Series) -> str:
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """Texts of the rows of a frame."""
+        return [self.cell(row) for row in frame.to_dict("records")]
+
+    def cell(self, row: Mapping[Any, Any] | pd.Series) -> str:
         """Text of a table cell: the number, with its mark in brackets if it has one."""
         if pd.isna(row["value"]):
             return f"[{row['mark']}]"

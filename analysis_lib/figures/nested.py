@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, the_period
 from analysis_lib.study import NATION, Study
 
@@ -36,7 +35,7 @@ def prepare_nested(
             "measure": keys,
             "label": [labels.measure(key) for key in keys],
             **{column: rows[column].to_list() for column in ("unit", "value", "ci_low", "ci_high", "mark")},
-            "text": [labels.cell(row) for _, row in rows.iterrows()],
+            "text": labels.cells(rows),
         }
     )
 
@@ -48,16 +47,15 @@ def draw_nested(frame: pd.DataFrame) -> Figure:
     (axes,) = style.new_panels(
         1, height=len(frame) * ROW_PX + 2 * EDGE_PX, left=LEFT_PX, right=right, top=EDGE_PX, bottom=EDGE_PX
     )
-    height, whole = BAR_PX / ROW_PX, frame["value"].head(1).sum()
-    for place, row in enumerate(frame.to_dict("records")):
-        middle, colour = place + 0.68, style.SERIES[place % len(style.SERIES)]
-        axes.barh(middle, whole, height=height, color=style.GHOST, linewidth=0, clip_on=False)
-        axes.barh(middle, row["value"], height=height, color=colour, linewidth=0, clip_on=False)
-        style.draw_interval(axes, middle, row["ci_low"], row["ci_high"])
-        axes.annotate(row["label"], (0, middle), (0, BAR_PX / 2 + 5), textcoords="offset points", va="bottom",
+    axes.set(xlim=(0, style.largest(frame, ["value", "ci_high"])), ylim=(len(frame), 0))
+    height, middles = BAR_PX / ROW_PX, [place + 0.68 for place in range(len(frame))]
+    colours = [style.SERIES[place % len(style.SERIES)] for place in range(len(frame))]
+    marks.bars(axes, middles, frame["value"].head(1).sum(), height=height, colour=style.GHOST)
+    marks.bars(axes, middles, frame["value"], height=height, colour=colours)
+    marks.intervals_on_bars(axes, middles, frame["ci_low"], frame["ci_high"])
+    for middle, label, text, colour in zip(middles, frame["label"], frame["text"], colours, strict=True):
+        axes.annotate(label, (0, middle), (0, BAR_PX / 2 + 5), textcoords="offset points", va="bottom",
                       fontsize=style.TEXT_PX)  # fmt: skip
-        axes.annotate(row["text"], (1, middle), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
+        axes.annotate(text, (1, middle), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
                       textcoords="offset points", fontsize=VALUE_PX, fontweight="bold", color=colour)  # fmt: skip
-    axes.set(xlim=(0, style.largest(frame, ["value", "ci_high"])), ylim=(len(frame), 0), xticks=[], yticks=[])
-    sns.despine(ax=axes, bottom=True, left=True)
     return style.figure_of([axes])

@@ -33,7 +33,7 @@ def prepare_requirers(
             "measure": keys,
             "label": [labels.measure(key) for key in keys],
             **{column: rows[column].to_list() for column in ("unit", "value", "ci_low", "ci_high", "mark")},
-            "text": [labels.cell(row) for _, row in rows.iterrows()],
+            "text": labels.cells(rows),
         }
     )
 

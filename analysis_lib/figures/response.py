@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, in_order
 from analysis_lib.study import NATION, Study
 
@@ -39,7 +38,7 @@ def prepare_response(
             "label": table["region"].map(labels.region),
             "value": table["value"],
             "mark": table["mark"],
-            "text": [labels.cell(row) for _, row in table.iterrows()],
+            "text": labels.cells(table),
         }
     ).reset_index(drop=True)
 
@@ -55,16 +54,11 @@ def draw_response(frame: pd.DataFrame) -> Figure:
         len(names), height=TOP_PX + len(keys) * row_px + BOTTOM_PX, left=left, right=right, top=TOP_PX, bottom=BOTTOM_PX
     )
     for name, axes in zip(names, panels, strict=True):
-        part = frame[frame["panel"] == name].assign(whole=1.0)
-        shown = part.assign(value=part["value"].fillna(0))
-        for bars, column, colour in [(part, "whole", style.GHOST), (shown, "value", style.ACCENT)]:
-            sns.barplot(bars, x=column, y="label", order=keys, color=colour, width=BAR_SHARE, saturation=1,
-                        errorbar=None, linewidth=0, clip_on=False, ax=axes)  # fmt: skip
-        for row in part.to_dict("records"):
-            axes.annotate(row["text"], (1, keys.index(row["label"])), (6, 0), textcoords="offset points", va="center",
-                          fontsize=style.TEXT_PX)  # fmt: skip
-        axes.set(xlim=(0, 1), xlabel="", ylabel="", xticks=[])
-        style.finish_rows(axes, lines)
+        part = frame[frame["panel"] == name].set_index("label").reindex(keys)
+        axes.set_xlim(0, 1)
+        marks.rows(axes, lines)
+        for value, colour in ((1.0, style.GHOST), (part["value"], style.ACCENT)):
+            marks.bars(axes, range(len(keys)), value, height=BAR_SHARE, colour=colour)
+        marks.values(axes, part["text"].fillna(""))
         style.title(axes, name, left=left, top=TOP_PX)
-        sns.despine(ax=axes, bottom=True, left=True)
     return style.figure_of(panels)

@@ -104,7 +104,7 @@ def new_panels(count: int, *, height: float, left: float, right: float, top: flo
     """
     width = count * PANEL_WIDTH
     figure = Chart(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
-    return [
+    panels = [
         figure.add_axes(
             (
                 (place * PANEL_WIDTH + left) / width,
@@ -115,12 +115,9 @@ def new_panels(count: int, *, height: float, left: float, right: float, top: flo
         )
         for place in range(count)
     ]
-
-
-def draw_interval(axes: Axes, place: float, low: float, high: float) -> None:
-    """A horizontal interval that is seen on a bar as well as beside it."""
-    axes.hlines(place, low, high, color="white", linewidth=3.2, clip_on=False)
-    axes.hlines(place, low, high, color=INK, linewidth=1.4, clip_on=False)
+    for axes in panels:
+        axes.set_axis_off()  # rows and numbers are written by `marks`
+    return panels
 
 
 def figure_of(axes: list[Axes]) -> Figure:
@@ -136,6 +133,7 @@ def tint(colour: str, strength: float = 0.18) -> str:
     return to_hex((red, green, blue))
 
 
+@functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float = TEXT_PX, weight: str = "normal") -> float:
     """Width of a text in px, of its widest line."""
     font = font_manager.FontProperties(family=FAMILY, size=size, weight=weight)
@@ -177,15 +175,6 @@ def largest(frame: pd.DataFrame, columns: list[str]) -> float:
     """Largest number in some columns; one when there is none, so that an axis has a length."""
     numbers = frame[columns].to_numpy(float)
     return float(numbers[numbers == numbers].max(initial=0)) or 1.0
-
-
-def finish_rows(axes: Axes, lines: list[str]) -> None:
-    """Row labels of a horizontal chart, first row on top."""
-    axes.set_yticks(range(len(lines)), lines)
-    axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0, pad=GAP_PX - 2, labelcolor=INK, labelsize=TEXT_PX)
-    for label in axes.get_yticklabels():
-        label.set_linespacing(1.0)
 
 
 def title(axes: Axes, text: str, *, left: float, top: float) -> None:

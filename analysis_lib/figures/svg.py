@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import re
@@ -162,11 +163,13 @@ def _hundredth(found: re.Match[str]) -> str:
     return f"{float(found[0]):.2f}"
 
 
+@functools.lru_cache(maxsize=8192)
 def _renamed(name: str, prefix: str) -> str:
     glyph = _GLYPH_ID.match(name)
     return f"glyph-{glyph[1]}{glyph[2]}" if glyph else f"{prefix}-{name}"
 
 
+@functools.lru_cache(maxsize=8192)
 def _coarser(outline: str) -> str:
     """The outline of a character on a coarser grid in relative steps; rounding does not add up along the way."""
     words, shortened, place = outline.split(), [], 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, in_order
 from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
 from analysis_lib.reforms import read_reforms
@@ -53,7 +53,7 @@ def prepare_trend(
             "quarter": rows["period"],
             "place": [Quarter.parse(text) - first for text in rows["period"]] if first else [],
             **{column: rows[column] for column in ("unit", "value", "ci_low", "ci_high", "mark")},
-            "text": [labels.cell(row) for _, row in rows.iterrows()],
+            "text": labels.cells(rows),
             "nation": beside if region != NATION else float("nan"),
         }
     ).reset_index(drop=True)
@@ -84,11 +84,12 @@ def upper_end(frame: pd.DataFrame) -> float:
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, upper: float, colour: str) -> None:
+    axes.set(xlim=(-0.3, max(part["place"].max(), 1) + 0.3), ylim=(0, upper))
     axes.fill_between(part["place"], part["ci_low"], part["ci_high"], color=style.tint(colour), linewidth=0)
     if part["nation"].notna().any():
-        axes.plot(part["place"], part["nation"], color=style.NATION, linewidth=1.4)
+        axes.add_artist(Line2D(part["place"], part["nation"], color=style.NATION, linewidth=1.4))
     # Withheld quarters are gaps: matplotlib breaks a line at missing values, where seaborn would bridge them.
-    axes.plot(part["place"], part["value"], color=colour, linewidth=2, marker="o", markersize=3)
+    axes.add_artist(Line2D(part["place"], part["value"], color=colour, linewidth=2, marker="o", markersize=3))
     last = part[part["value"].notna()].tail(1)
     for row in last.to_dict("records"):
         axes.annotate(row["text"], (row["place"], row["value"]), (7, 0), textcoords="offset points", va="center",
@@ -96,13 +97,8 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, upper: float, colour: str) -> No
     years = part[part["quarter"].str.endswith("Q1") | (part["place"] == 0)]
     crowded = len(years) > 1 and years["place"].iloc[1] - years["place"].iloc[0] < QUARTERS_PER_YEAR - 1
     years = years.iloc[1:] if crowded else years
-    axes.set(xlim=(-0.3, max(part["place"].max(), 1) + 0.3), ylim=(0, upper), xlabel="", ylabel="")
-    axes.set_xticks(years["place"], [text[:4] if text.endswith("Q1") else text for text in years["quarter"]])
-    axes.locator_params(axis="y", nbins=4)
-    axes.grid(axis="y", color=style.RULE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, pad=5)
-    sns.despine(ax=axes, left=True)
+    marks.numbers_beside(axes, steps=4)
+    marks.words_below(axes, years["place"], [text[:4] if text.endswith("Q1") else text for text in years["quarter"]])
 
 
 def _within(frame: pd.DataFrame, reforms: pd.DataFrame | None) -> list[tuple[float, str]]:
@@ -124,8 +120,8 @@ def _draw_reforms(axes: Axes, reforms: list[tuple[float, str]]) -> None:
     for row, (place, label) in enumerate(reversed(reforms)):
         label = style.shortened(label, style.PANEL_WIDTH, style.SMALL_PX)
         end = 1 + (row * REFORM_PX + 3) / PLOT_PX
-        axes.plot([place, place], [0, end], transform=axes.get_xaxis_transform(), color=style.REFORM, linewidth=1.1,
-                  linestyle=(0, (4, 2.5)), clip_on=False)  # fmt: skip
+        axes.add_artist(Line2D([place, place], [0, end], transform=axes.get_xaxis_transform(), color=style.REFORM,
+                               linewidth=1.1, linestyle=(0, (4, 2.5)), clip_on=False))  # fmt: skip
         from_end = panel_end - axes.transData.transform((place, 0))[0]
         moved = min(0, from_end - style.text_width(label, style.SMALL_PX))  # a late reform's label ends with the panel
         axes.annotate(label, (place, end), (moved, 7), xycoords=axes.get_xaxis_transform(), va="center",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.bottom_up import diary_headline
@@ -60,19 +59,13 @@ def draw_waterfall(frame: pd.DataFrame) -> Figure:
     (axes,) = style.new_panels(
         1, height=TOP_PX + len(frame) * row_px + BOTTOM_PX, left=left, right=right, top=TOP_PX, bottom=BOTTOM_PX
     )
-    for place, row in enumerate(frame.to_dict("records")):
-        colour = style.ACCENT if row["is_total"] else style.SERIES[1]
-        axes.barh(place, row["value"], left=row["start"], height=BAR_SHARE, color=colour, linewidth=0)
-        style.draw_interval(axes, place, row["start"] + row["ci_low"], row["start"] + row["ci_high"])
-        axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
-                      textcoords="offset points", fontsize=style.TEXT_PX,
-                      fontweight="bold" if row["is_total"] else "normal")  # fmt: skip
     ends = frame["start"] + frame["ci_high"].fillna(frame["value"])
     axes.set(xlim=(min(0.0, (frame["start"] + frame["ci_low"]).min()), (ends.max() or 1.0) * 1.04))
-    style.finish_rows(axes, lines)
-    axes.locator_params(axis="x", nbins=4)
-    axes.tick_params(axis="x", length=0, pad=4)
-    axes.grid(axis="x", color=style.GHOST, linewidth=0.8)
-    axes.set_axisbelow(True)
-    sns.despine(ax=axes, left=True)
+    places, is_total = range(len(frame)), frame["is_total"].to_numpy(bool)
+    colours = [style.ACCENT if each else style.SERIES[1] for each in is_total]
+    marks.rows(axes, lines)
+    marks.numbers_below(axes, steps=4)
+    marks.bars(axes, places, frame["value"], start=frame["start"], height=BAR_SHARE, colour=colours)
+    marks.intervals_on_bars(axes, places, frame["start"] + frame["ci_low"], frame["start"] + frame["ci_high"])
+    marks.values(axes, frame["text"], bold=is_total)
     return style.figure_of([axes])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures import style
+from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, in_order
 from analysis_lib.study import NATION, Study
 
@@ -41,7 +40,7 @@ def prepare_week(
             "label": table["measure"].map(labels.measure),
             "kind": table["measure"].map(kinds),
             **{column: table[column] for column in ("unit", "value", "ci_low", "ci_high", "mark")},
-            "text": [labels.cell(row) for _, row in table.iterrows()],
+            "text": labels.cells(table),
         }
     ).reset_index(drop=True)
 
@@ -59,18 +58,14 @@ def draw_week(frame: pd.DataFrame, *, upper: float | None = None) -> Figure:
     )
     for name, axes in zip(names, panels, strict=True):
         part = frame[frame["panel"] == name]
-        sns.barplot(part.assign(value=part["value"].fillna(0)), x="value", y="label", order=keys, hue="kind",
-                    palette=style.KINDS, width=BAR_SHARE, saturation=1, errorbar=None, legend=False, linewidth=0, clip_on=False,
-                    ax=axes)  # fmt: skip
-        for row in part.to_dict("records"):
-            place = keys.index(row["label"])
-            style.draw_interval(axes, place, row["ci_low"], row["ci_high"])
-            axes.annotate(row["text"], (1, place), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
-                          textcoords="offset points", fontsize=style.TEXT_PX)  # fmt: skip
-        axes.set(xlim=(0, upper), xlabel="", ylabel="", xticks=[])
-        style.finish_rows(axes, lines)
+        places, colours = part["label"].map(keys.index), part["kind"].map(style.KINDS).to_list()
+        axes.set_xlim(0, upper)
+        marks.rows(axes, lines)
+        marks.bars(axes, places, part["value"], height=BAR_SHARE, colour=colours)
+        marks.intervals_on_bars(axes, places, part["ci_low"], part["ci_high"])
+        marks.values(axes, part.set_index("label")["text"].reindex(keys, fill_value="").to_list())
+        marks.left_edge(axes)
         style.title(axes, name, left=left, top=TOP_PX)
-        sns.despine(ax=axes, bottom=True)
     return style.figure_of(panels)
 
 

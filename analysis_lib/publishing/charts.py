@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -135,7 +136,7 @@ class ChartMaker:
                         last=quarters[-1], level=self.writer.level)  # fmt: skip
         if frame["nation"].notna().any():
             subtitle += text("figure.trend_nation", nation=labels.region(NATION))
-        cells = frame.assign(cell=[self._with_interval(row) for _, row in frame.iterrows()])
+        cells = frame.assign(cell=[self._with_interval(row) for row in frame.to_dict("records")])
         wide = cells.pivot(index="quarter", columns="panel", values="cell")[list(frame["panel"].unique())]
         table = Table(title, [text("head.quarter"), *wide.columns], [[str(key), *row] for key, row in _rows(wide)])
         return Chart(
@@ -168,7 +169,7 @@ class ChartMaker:
                    description=self._panel_words(name, part))
             for place, (name, part) in enumerate(parts)
         ]  # fmt: skip
-        cells = frame.assign(cell=[self._with_interval(row) for _, row in frame.iterrows()])
+        cells = frame.assign(cell=[self._with_interval(row) for row in frame.to_dict("records")])
         wide = cells.pivot(index="label", columns="panel", values="cell").reindex(
             index=list(frame["label"].unique()), columns=[name for name, _ in parts]
         )
@@ -333,17 +334,17 @@ class ChartMaker:
     def _table(self, caption: str, first: str, frame: pd.DataFrame) -> Table:
         text = self.writer.text
         head = [first, text("head.value"), text("head.interval", level=self.writer.level)]
-        rows = [[row["label"], row["text"], self._interval_cell(row)] for _, row in frame.iterrows()]
+        rows = [[row["label"], row["text"], self._interval_cell(row)] for row in frame.to_dict("records")]
         return Table(caption, head, rows)
 
-    def _interval_cell(self, row: pd.Series) -> str:
-        if row[["ci_low", "ci_high"]].isna().any():
+    def _interval_cell(self, row: Mapping[Any, Any] | pd.Series) -> str:
+        if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
             return f"[{row['mark']}]" if row["mark"] else ""
         return self.writer.interval(row)
 
-    def _with_interval(self, row: pd.Series) -> str:
-        text = str(row["text"]) if "text" in row.index else self.writer.labels.cell(row)
-        return text if row[["value", "ci_low"]].isna().any() else self.writer.with_interval(text, row)
+    def _with_interval(self, row: Mapping[Any, Any] | pd.Series) -> str:
+        text = str(row["text"]) if "text" in row else self.writer.labels.cell(row)
+        return text if pd.isna(row["value"]) or pd.isna(row["ci_low"]) else self.writer.with_interval(text, row)
 
     def _change_cell(self, row: pd.Series | None) -> str:
         word = self.writer.word_for(row)

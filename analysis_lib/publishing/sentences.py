@@ -5,9 +5,10 @@ Every word about change or certainty is chosen here, from the interval that is p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -159,12 +160,12 @@ class Writer:
             "figure.national_mean" if region == NATION else "figure.mean", place=self.labels.region(region)
         )
 
-    def interval(self, row: pd.Series) -> str:
+    def interval(self, row: Mapping[Any, Any] | pd.Series) -> str:
         """Both bounds of a row; those of a change in a share are percentage points and carry no sign of per cent."""
         text = self.labels.interval(row["ci_low"], row["ci_high"], row["unit"])
         return text.replace("%", "") if CHANGE_ARROW in str(row.get("period", "")) else text
 
-    def with_interval(self, amount: str, row: pd.Series) -> str:
+    def with_interval(self, amount: str, row: Mapping[Any, Any] | pd.Series) -> str:
         """A number or amount, with its interval in brackets."""
         return self.text("amount.with_interval", amount=amount, interval=self.interval(row))
 
@@ -269,9 +270,10 @@ def display_table(table: ProtectedTable, *, study: Study, language: str) -> pd.D
                 for by, value in zip(frame["by"], frame["category"], strict=True)
             ],
             text("head.quarter"): frame["period"],
-            text("head.value"): [labels.cell(row) for _, row in frame.iterrows()],
+            text("head.value"): labels.cells(frame),
             text("head.interval", level=writer.level): [
-                "" if row[["ci_low", "ci_high"]].isna().any() else writer.interval(row) for _, row in frame.iterrows()
+                "" if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]) else writer.interval(row)
+                for row in frame.to_dict("records")
             ],
             text("head.n"): [
                 "" if pd.isna(number) else labels.number(number, "count", "count") for number in frame["n"]
