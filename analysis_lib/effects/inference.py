@@ -17,6 +17,7 @@ from analysis_lib.errors import DesignError, UsageError
 Inference = Literal["cohort", "influence", "cluster"]
 
 MIN_REGIONS = 5  # of a cohort whose own spread is used
+NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,38 +94,43 @@ def _sampling_errors(contrasts: Contrasts, panel: Panel) -> np.ndarray:
 
 
 def _by_cohort(contrasts: Contrasts, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    residuals, factor = cohort_residuals(panel)
-    if factor.sum() <= 0:
+    blocks = cohort_scores(contrasts.weights, panel)
+    if not blocks:
         raise DesignError(
             "no two regions began together, so nothing tells chance from effect",
             where="panel",
             fix="use randomisation inference, or an estimator for single regions",
         )
-    strata = _strata(panel)
-    scores = np.einsum("krt,rt->kr", contrasts.weights, residuals)
-    is_pooled = np.zeros(len(strata), dtype=bool)
-    parts, degrees = [], []
-    covariance = np.zeros((len(scores), len(scores)))
-    for stratum in np.unique(strata):
-        chosen = strata == stratum
-        if chosen.sum() < MIN_REGIONS:
-            is_pooled |= chosen
-            continue
-        scaled = scores[:, chosen] / np.sqrt(factor[chosen])
-        covariance += scaled @ scaled.T
-        parts.append((scaled**2).sum(axis=1))
-        degrees.append(_degrees_of_freedom(panel.weights[chosen]))
-    if is_pooled.any():
-        pooled = residuals.T @ residuals / factor.sum()
-        spread = contrasts.weights[:, is_pooled] @ pooled
-        of_pooled = np.tensordot(spread, contrasts.weights[:, is_pooled], ([1, 2], [1, 2]))
-        covariance += of_pooled
-        parts.append(np.diag(of_pooled))
-        degrees.append(factor.sum())
-    variances = np.array(parts)
-    total, denominator = variances.sum(axis=0), (variances**2 / np.array(degrees)[:, None]).sum(axis=0)
-    df = np.divide(total**2, denominator, out=np.full(len(total), float(min(degrees))), where=denominator > 0)
-    return covariance, df
+    variances = np.array([(scores**2).sum(axis=1) for scores, _ in blocks])
+    degrees = np.array([df for _, df in blocks])[:, None]
+    total, denominator = variances.sum(axis=0), (variances**2 / degrees).sum(axis=0)
+    df = np.divide(total**2, denominator, out=np.full(len(total), degrees.min()), where=denominator > 0)
+    df = np.minimum(df, cohort_residuals(panel)[1].sum())  # a pooled block shares its residuals with the others
+    every = np.concatenate([scores for scores, _ in blocks], axis=1)
+    return every @ every.T, df
+
+
+def cohort_scores(weights: np.ndarray, panel: Panel) -> list[tuple[np.ndarray, float]]:
+    """Blocks of scores whose products add up to the covariance of contrasts, (K, scores) each, with degrees of freedom.
+
+    Scores are linear in the values. A block each is of a cohort with regions enough; the last of all others, whose
+    scores are their weights times the residuals of every region. There is none where no two regions began together.
+    """
+    residuals, left = cohort_residuals(panel)
+    if left.sum() < NEGLIGIBLE:
+        return []
+    cohort = cohort_of(panel)
+    sizes = np.bincount(cohort)
+    own = np.einsum("krt,rt->kr", weights, residuals)
+    blocks = []
+    for start in np.flatnonzero(sizes >= MIN_REGIONS):
+        chosen = cohort == start
+        blocks.append((own[:, chosen] / np.sqrt(left[chosen]), _degrees_of_freedom(panel.weights[chosen])))
+    is_small = sizes[cohort] < MIN_REGIONS
+    if is_small.any():
+        pooled = weights[:, is_small] @ (residuals.T / np.sqrt(left.sum()))
+        blocks.append((pooled.reshape(len(weights), -1), float(left.sum())))
+    return blocks
 
 
 def cohort_residuals(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
@@ -132,11 +138,9 @@ def cohort_residuals(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
 
     Effects of other reforms are fitted within cohorts and regions.
     """
-    strata = _strata(panel)
-    share = np.zeros((len(strata), len(strata)))
-    for stratum in np.unique(strata):
-        chosen = strata == stratum
-        share[np.ix_(chosen, chosen)] = panel.weights[chosen] / panel.weights[chosen].sum()
+    cohort = cohort_of(panel)
+    share = np.equal.outer(cohort, cohort) * panel.weights
+    share /= share.sum(axis=1, keepdims=True)
     residuals = panel.values - share @ panel.values
     if panel.exposures:
         others = np.stack(list(panel.exposures.values()))
@@ -156,7 +160,8 @@ def _degrees_of_freedom(weights: np.ndarray) -> float:
     return float((scale @ np.diag(covariance)) ** 2 / (scale @ covariance**2 @ scale))
 
 
-def _strata(panel: Panel) -> np.ndarray:
+def cohort_of(panel: Panel) -> np.ndarray:
+    """Start of each region's reform, T where there is none: regions that began together are one cohort."""
     return np.where(panel.is_ever, panel.starts, len(panel.periods))
 
 
