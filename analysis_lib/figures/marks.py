@@ -37,21 +37,23 @@ def values(axes: Axes, texts: Iterable[str], bold: ArrayLike = False) -> None:
                       textcoords="offset points", fontsize=style.TEXT_PX, fontweight=weight)  # fmt: skip
 
 
-def numbers_below(axes: Axes, *, steps: int, unit: str = "") -> None:
+def numbers_below(axes: Axes, *, steps: int, as_percent: bool = False) -> None:
     """Hairlines at a few round numbers of a level axis, the numbers below, and the line that they stand on."""
-    ticks, texts = round_numbers(*axes.get_xlim(), steps=steps)
+    factor, sign = (100, "%") if as_percent else (1, "")
+    ticks, texts = round_numbers(*(factor * end for end in axes.get_xlim()), steps=steps)
+    ticks = ticks / factor
     base = [((0, 0), (1, 0))]
     _hairlines(axes, [((tick, 0), (tick, 1)) for tick in ticks], style.GHOST, axes.get_xaxis_transform())
     _hairlines(axes, base, style.RULE, axes.transAxes)
-    words_below(axes, ticks, [f"{text}{unit}" for text in texts])
+    words_below(axes, ticks, [f"{text}{sign}" for text in texts])
 
 
-def numbers_beside(axes: Axes, *, steps: int, unit: str = "") -> None:
+def numbers_beside(axes: Axes, *, steps: int) -> None:
     """Hairlines at a few round numbers of an upright axis, and the numbers left of it."""
     ticks, texts = round_numbers(*axes.get_ylim(), steps=steps)
     _hairlines(axes, [((0, tick), (1, tick)) for tick in ticks], style.RULE, axes.get_yaxis_transform())
     for tick, text in zip(ticks, texts, strict=True):
-        axes.annotate(f"{text}{unit}", (0, tick), (-5, 0), xycoords=axes.get_yaxis_transform(), ha="right",
+        axes.annotate(text, (0, tick), (-5, 0), xycoords=axes.get_yaxis_transform(), ha="right",
                       va="center_baseline", textcoords="offset points", fontsize=style.SMALL_PX, color=style.MUTED)  # fmt: skip
 
 
