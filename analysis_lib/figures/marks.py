@@ -121,7 +121,7 @@ def left_edge(axes: Axes) -> None:
 def round_numbers(low: float, high: float, *, steps: int) -> tuple[NDArray[np.float64], list[str]]:
     """Round numbers between two ends, about as many as steps, and their texts.
 
-    >>> round_numbers(-1.2, 2.1, steps=3)[1]
+    >>> round_numbers(-1.2, 2.1, steps=4)[1]
     ['−1', '0', '1', '2']
     """
     low, high = sorted((low, high))
