@@ -17,8 +17,9 @@ from analysis_lib.tables import contracts
 COLUMNS = [
     "measure", "statistic", "unit", "region", "by", "category", "period", "value", "ci_low", "ci_high", "n", "mark",
 ]  # fmt: skip
-OF_AREAS = ["kind", "shrinkage"]  # further columns of estimates that may come from an area model
-SHRINKAGE_DECIMALS = 2
+# Further columns that a table may bring: which kind of estimate an area shows, and on what an effect rests.
+TEXTS = ["kind", "estimator", "comparison", "inference", "treatment_date", "outcome"]
+FIGURES = {"shrinkage": 2, "n_treated": 0, "n_comparison": 0}  # name → decimals
 MARKS = {"", policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
 _NUMBERS = ["value", "ci_low", "ci_high"]
 _GATE = object()  # known to this module alone
@@ -49,7 +50,8 @@ class ProtectedTable:
         """Copy of the rows: measure, statistic, unit, region, by, category, period, value, ci_low, ci_high, n, mark.
 
         ``value`` and its bounds are missing where mark is ``x`` or ``c``; ``n`` is missing where it is ``c``. Tables of
-        small areas have ``kind`` (direct, model) and ``shrinkage`` besides, blank and missing where value is.
+        small areas have ``kind`` (direct, model) and ``shrinkage`` besides, tables of effects the conditions of each
+        effect (`TEXTS`, `FIGURES`): blank and missing where value is, but for what a check came to.
         """
         return self._table.copy()
 
@@ -94,7 +96,7 @@ class ProtectedTable:
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise InputRejected("not a protected table", where="results", fix="run the quarter again") from error
         hidden = table["mark"].isin([policy.NOT_RELIABLE, policy.WITHHELD])
-        numbers = [name for name in (*_NUMBERS, "shrinkage") if name in table.columns]
+        numbers = [name for name in (*_NUMBERS, *FIGURES) if name in table.columns]
         if not set(table["mark"]) <= MARKS or table.loc[hidden, numbers].notna().any(axis=None):
             raise InputRejected("not a protected table", where=f"results/{name}", fix="run the quarter again")
         return cls(name, table, _GATE)
@@ -106,7 +108,7 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
     Parameters
     ----------
     estimates : pandas.DataFrame
-        Rows of the contract ``estimates``; of further columns, ``kind`` and ``shrinkage`` of small areas are kept.
+        Rows of the contract ``estimates``; of further columns, those of `TEXTS` and `FIGURES` are kept.
     name : str
         Name of the table among the results.
 
@@ -126,14 +128,15 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
     table["mark"] = marks
     table.loc[marks.isin([policy.NOT_RELIABLE, policy.WITHHELD]), _NUMBERS] = np.nan
     table.loc[withheld, "n"] = pd.NA  # a small n is itself a disclosure
-    if set(OF_AREAS) <= set(estimates.columns):
-        is_shown = ~marks.isin([policy.NOT_RELIABLE, policy.WITHHELD])
-        table["kind"] = estimates["kind"].where(is_shown, "")
-        table["shrinkage"] = estimates["shrinkage"].round(SHRINKAGE_DECIMALS).where(is_shown)
+    is_hidden = marks.isin([policy.NOT_RELIABLE, policy.WITHHELD])
+    for column in [name for name in TEXTS if name in estimates.columns]:
+        table[column] = estimates[column].mask(withheld if column == "outcome" else is_hidden, "")
+    for column in [name for name in FIGURES if name in estimates.columns]:
+        table[column] = estimates[column].round(FIGURES[column]).mask(is_hidden)
     return ProtectedTable(name, _typed(table), _GATE)
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    columns = [*COLUMNS, *(OF_AREAS if set(OF_AREAS) <= set(table.columns) else [])]
-    kinds = dict.fromkeys(columns, "str") | dict.fromkeys([*_NUMBERS, "shrinkage"], "float64") | {"n": "Int64"}
+    columns = [*COLUMNS, *(name for name in (*TEXTS, *FIGURES) if name in table.columns)]
+    kinds = dict.fromkeys(columns, "str") | dict.fromkeys([*_NUMBERS, *FIGURES], "float64") | {"n": "Int64"}
     return table[columns].astype({name: kinds[name] for name in columns})
