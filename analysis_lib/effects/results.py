@@ -15,6 +15,8 @@ from analysis_lib.tables.contracts import CONTRACTS, check
 Outcome = Literal["holds", "fails", "cannot_tell"]
 
 BY_EFFECT, BY_CHECK = "effect", "check"
+# Units of the further numbers of checks; a number that is not named here has the check's own unit.
+FACT_UNITS = {"p_value": "share", "power": "share", "share": "share", "breakdown": "score", "regions": "count"}
 CONDITIONS = ["estimator", "comparison", "inference", "treatment_date", "outcome"]
 
 
@@ -33,7 +35,7 @@ class CheckResult:
     unit : str
         Of the number: a measure's unit, or ``index`` for a number without one.
     facts : dict of str to float
-        Further numbers that the sentence on it needs.
+        Further numbers that the sentence on it needs; units in `FACT_UNITS`.
     matters : bool
         Whether a failure takes the causal word from the effect.
     """
@@ -133,7 +135,12 @@ def checks_table(results: list[EffectResult]) -> pd.DataFrame:
             rows.append(common | {"unit": tried.unit, "estimate": tried.estimate, "ci_low": tried.ci_low,
                                   "ci_high": tried.ci_high})  # fmt: skip
             rows += [
-                common | {"category": f"{common['category']}.{name}", "unit": "index", "estimate": number}
+                common
+                | {
+                    "category": f"{common['category']}.{name}",
+                    "unit": FACT_UNITS.get(name, tried.unit),
+                    "estimate": number,
+                }
                 for name, number in tried.facts.items()
             ]
     return as_rows(rows)
