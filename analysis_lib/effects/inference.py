@@ -16,7 +16,7 @@ from analysis_lib.errors import DesignError, UsageError
 
 Inference = Literal["cohort", "influence", "cluster"]
 
-MIN_REGIONS = 5  # of a cohort whose own spread is used
+MIN_REGIONS = 2  # of a cohort whose own spread is used; a single region has none
 NEGLIGIBLE = 1e-9
 
 
@@ -66,8 +66,8 @@ def estimate_contrasts(
 
         variance = Σ_c Σ_r (weights_r · e_r)² / (1 − 2 h_r + Σ h²)
 
-    which is n/(n−1) Σ (…)² with equal weights and unbiased when regions vary alike. A cohort of fewer than
-    ``MIN_REGIONS`` regions takes the covariance of e over periods pooled over all cohorts instead of its own.
+    which is n/(n−1) Σ (…)² with equal weights and unbiased when regions vary alike. A cohort of one
+    region has no spread of its own and takes the covariance of e over periods pooled over all cohorts.
     """
     estimate = np.tensordot(contrasts.weights, panel.values, 2)
     covariance, df = RULES[inference](contrasts, panel)
