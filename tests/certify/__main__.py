@@ -27,13 +27,24 @@ sys.path.insert(0, str(TESTS))
 
 
 def _topics() -> dict[str, Callable[[], pd.DataFrame]]:
-    from certify import bottom_up, drivers, effects, list_experiment, quality, small_areas, two_instruments, weights
+    from certify import (
+        bottom_up,
+        drivers,
+        effects,
+        list_experiment,
+        power,
+        quality,
+        small_areas,
+        two_instruments,
+        weights,
+    )
 
     return {
         "bottom-up": bottom_up.certify,
         "drivers": drivers.certify,
         "effects": effects.certify,
         "list-experiment": list_experiment.certify,
+        "power": power.certify,
         "returns": quality.certify,
         "small-areas": small_areas.certify,
         "two-instruments": two_instruments.certify,

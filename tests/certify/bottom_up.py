@@ -35,19 +35,7 @@ def certify(repetitions: int = 1000, seed: int = 20262) -> pd.DataFrame:
     Two-stage samples of townships and officials; of each nine officials four keep a diary. Meetings take 90 minutes by a
     manual that is itself off by a draw of its standard error each time; documents take the length of their episodes.
     """
-    rng = np.random.default_rng(seed)
-    population = _population(rng)
-    with tempfile.TemporaryDirectory() as name:
-        study = _study(Path(name))
-        found = []
-        for sample, minutes in _draws(population, repetitions, rng):
-            text = FILE.replace(str(MINUTES), str(minutes))
-            (study.reference / "unit_minutes.csv").write_text(text, encoding="utf-8")
-            rows = estimate_bottom_up(
-                sample, study=study, quarter=QUARTER, base=[QUARTER], regions=["all"], episodes=sample[["M1", "D1"]]
-            )
-            found.append(rows.set_index("measure").loc[ASKED, ["estimate", "se", "ci_low", "ci_high"]])
-    truth = _truth(population)
+    truth, found = estimated(repetitions, seed)
     rows = []
     for measure in ASKED:
         numbers = pd.DataFrame([frame.loc[measure] for frame in found])
@@ -68,19 +56,37 @@ def certify(repetitions: int = 1000, seed: int = 20262) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def estimated(repetitions: int, seed: int, *, times: int = 1) -> tuple[dict[str, float], list[pd.DataFrame]]:
+    """True values by measure, and of each sample the estimates; ``times`` as many townships are there, and drawn."""
+    rng = np.random.default_rng(seed)
+    population = _population(rng, times)
+    with tempfile.TemporaryDirectory() as name:
+        study = _study(Path(name))
+        found = []
+        for sample, minutes in _draws(population, repetitions, rng, times):
+            text = FILE.replace(str(MINUTES), str(minutes))
+            (study.reference / "unit_minutes.csv").write_text(text, encoding="utf-8")
+            rows = estimate_bottom_up(
+                sample, study=study, quarter=QUARTER, base=[QUARTER], regions=["all"], episodes=sample[["M1", "D1"]]
+            )
+            found.append(rows.set_index("measure").loc[ASKED, ["estimate", "se", "ci_low", "ci_high"]])
+    return _truth(population), found
+
+
 def _study(folder: Path) -> Study:
     shutil.copytree(REPOSITORY / "data" / "reference", folder / "reference")
     shutil.copy(REPOSITORY / "data" / "study.toml", folder)
     return Study.open(folder)
 
 
-def _population(rng: np.random.Generator) -> pd.DataFrame:
-    township = np.repeat(np.arange(STRATA * TOWNSHIPS), OFFICIALS)
-    level = rng.gamma(20, 1 / 20, STRATA * TOWNSHIPS)[township]
+def _population(rng: np.random.Generator, times: int) -> pd.DataFrame:
+    there = TOWNSHIPS * times
+    township = np.repeat(np.arange(STRATA * there), OFFICIALS)
+    level = rng.gamma(20, 1 / 20, STRATA * there)[township]
     meetings, documents = rng.poisson(5 * level), rng.poisson(12 * level)
     frame = pd.DataFrame(
         {
-            "quarter": QUARTER, "region": "9101", "stratum": (township // TOWNSHIPS).astype(str),
+            "quarter": QUARTER, "region": "9101", "stratum": (township // there).astype(str),
             "psu": township.astype(str), "meetings_attended": rng.binomial(meetings, 0.8), "documents_received": documents,
             "M1": meetings, "D1": rng.binomial(documents, 0.5),
         }
@@ -98,14 +104,15 @@ def _population(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _draws(
-    population: pd.DataFrame, repetitions: int, rng: np.random.Generator
+    population: pd.DataFrame, repetitions: int, rng: np.random.Generator, times: int
 ) -> Iterator[tuple[pd.DataFrame, float]]:
-    rows = np.arange(len(population)).reshape(STRATA, TOWNSHIPS, OFFICIALS)
+    there, drawn = TOWNSHIPS * times, DRAWN_TOWNSHIPS * times
+    rows = np.arange(len(population)).reshape(STRATA, there, OFFICIALS)
     stands_for = TOWNSHIPS / DRAWN_TOWNSHIPS * OFFICIALS
     of_diary = population.columns[population.columns.str.startswith(("activity_", "group_"))].to_list()
     of_diary += ["gross", "M1", "D1"]
     for _ in range(repetitions):
-        townships = rng.permuted(np.tile(np.arange(TOWNSHIPS), (STRATA, 1)), axis=1)[:, :DRAWN_TOWNSHIPS]
+        townships = rng.permuted(np.tile(np.arange(there), (STRATA, 1)), axis=1)[:, :drawn]
         chosen = rng.permuted(rows[np.arange(STRATA)[:, None], townships].reshape(-1, OFFICIALS), axis=1)
         sample = population.iloc[chosen[:, :DRAWN_OFFICIALS].ravel()].reset_index(drop=True)
         has_diary = np.tile(np.arange(DRAWN_OFFICIALS) < DIARIES, len(chosen))

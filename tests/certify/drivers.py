@@ -60,8 +60,8 @@ class _Population:
         self.y, self.x, self.habit = y, x, habit
 
 
-def _population(rng: np.random.Generator, form: Form, like: _Population | None = None) -> _Population:
-    n = STRATA * TOWNSHIPS * OFFICIALS
+def _population(rng: np.random.Generator, form: Form, like: _Population | None = None, times: int = 1) -> _Population:
+    n = STRATA * TOWNSHIPS * times * OFFICIALS
     stratum, township = np.repeat(np.arange(STRATA), n // STRATA), np.repeat(np.arange(n // OFFICIALS), OFFICIALS)
     if like is None:
         habit = rng.lognormal(-0.08, 0.4, n)
@@ -80,18 +80,19 @@ def _population(rng: np.random.Generator, form: Form, like: _Population | None =
 
 
 def _draws(
-    rng: np.random.Generator, repetitions: int, quarters: int = 1
+    rng: np.random.Generator, repetitions: int, quarters: int = 1, times: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
     """Rows drawn, their weights, and the sample: townships by stratum, then officials by township."""
-    rows = np.arange(STRATA * TOWNSHIPS * OFFICIALS).reshape(STRATA, TOWNSHIPS, OFFICIALS)
-    size = DRAWN_TOWNSHIPS * DRAWN_OFFICIALS
+    there = TOWNSHIPS * times
+    rows = np.arange(STRATA * there * OFFICIALS).reshape(STRATA, there, OFFICIALS)
+    size = DRAWN_TOWNSHIPS * times * DRAWN_OFFICIALS
     stratum = np.repeat(np.arange(STRATA), size)
     weight = np.repeat(TOWNSHIPS / DRAWN_TOWNSHIPS * OFFICIALS / DRAWN_OFFICIALS, size)
     for _ in range(repetitions):
         chosen = np.concatenate(
             [
-                rng.permuted(rows[place, rng.choice(TOWNSHIPS, count, replace=False)], axis=1)[:, :DRAWN_OFFICIALS]
-                for place, count in enumerate(DRAWN_TOWNSHIPS)
+                rng.permuted(rows[place, rng.choice(there, count, replace=False)], axis=1)[:, :DRAWN_OFFICIALS]
+                for place, count in enumerate(DRAWN_TOWNSHIPS * times)
             ]
         ).ravel()
         frame = pd.DataFrame({"stratum": stratum, "township": chosen // OFFICIALS, "weight": weight})
@@ -99,15 +100,26 @@ def _draws(
 
 
 def _effects(form: Form, repetitions: int, seed: int) -> pd.DataFrame:
+    truth, found = estimated_effects(form, repetitions, seed)
+    return _summary(f"effects, {form} form", EFFECTS, truth, found, repetitions, seed)
+
+
+def estimated_effects(
+    form: Form, repetitions: int, seed: int, *, times: int = 1
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """True effects, and of each sample the effects, standard errors and half widths, shape (3, effects).
+
+    ``times`` as many townships are there, and drawn.
+    """
     rng = np.random.default_rng(seed)
-    population = _population(rng, form)
+    population = _population(rng, form, times=times)
     y, x = population.y, population.x
     truth, _ = average_effects(fit_mean(y, x, np.ones(len(y)), form), STEPS)
     found = []
-    for chosen, weight, sample in _draws(rng, repetitions):
+    for chosen, weight, sample in _draws(rng, repetitions, times=times):
         effects, scores = average_effects(fit_mean(y[chosen], x[chosen], weight, form), STEPS)
         found.append(_row(effects, np.sqrt(variances(sample, scores)), sample))
-    return _summary(f"effects, {form} form", EFFECTS, truth, found, repetitions, seed)
+    return truth, found
 
 
 def _part_values(parts: MeanParts) -> tuple[np.ndarray, np.ndarray]:

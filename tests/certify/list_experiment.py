@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.survey.design import SurveyDesign, read_sample
-from analysis_lib.survey.list_experiment import count_items
+from analysis_lib.survey.list_experiment import ListResult, count_items
 
 STRATA, TOWNSHIPS, OFFICIALS = 6, 60, 30  # townships per stratum, officials per township
 DRAWN_TOWNSHIPS, DRAWN_OFFICIALS = 20, 10
@@ -27,7 +27,8 @@ def certify(repetitions: int = 4000, seed: int = 20264) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _certified(name: str, repetitions: int, seed: int) -> pd.DataFrame:
+def estimated(name: str, repetitions: int, seed: int) -> tuple[dict[str, float], dict[str, list[ListResult]]]:
+    """True shares, and what was found in each sample, by key."""
     rng = np.random.default_rng(seed)
     size = STRATA * TOWNSHIPS * OFFICIALS
     stratum = np.repeat(np.arange(STRATA), TOWNSHIPS * OFFICIALS)
@@ -39,7 +40,7 @@ def _certified(name: str, repetitions: int, seed: int) -> pd.DataFrame:
         admits |= ~does & (rng.random(size) < 0.2 * admits.mean() / (1 - does.mean()))
     truth = {"direct": admits.mean(), "listed": does.mean(), "combined": does.mean(), "hidden": (does & ~admits).mean()}
     rows = np.arange(size).reshape(STRATA, TOWNSHIPS, OFFICIALS)
-    found: dict[str, list[tuple[float, float, bool, float]]] = {}
+    found: dict[str, list[ListResult]] = {}
     for _ in range(repetitions):
         drawn = np.argsort(rng.random((STRATA, TOWNSHIPS)), axis=1)[:, :DRAWN_TOWNSHIPS]
         people = np.take_along_axis(rows, drawn[:, :, None], axis=1).reshape(-1, OFFICIALS)
@@ -52,11 +53,18 @@ def _certified(name: str, repetitions: int, seed: int) -> pd.DataFrame:
             sample=read_sample(frame, DESIGN), confidence_level=LEVEL,
         )  # fmt: skip
         for key, result in results.items():
-            covers = result.ci_low <= truth.get(key, np.nan) <= result.ci_high
-            found.setdefault(key, []).append((result.estimate, result.se, covers, result.p))
+            found.setdefault(key, []).append(result)
+    return truth, found
+
+
+def _certified(name: str, repetitions: int, seed: int) -> pd.DataFrame:
+    truth, found = estimated(name, repetitions, seed)
     table = []
     for key, results in found.items():
-        estimate, se, covers, p = (np.array(column, dtype=float) for column in zip(*results, strict=True))
+        estimate, se, p = (
+            np.array([getattr(result, column) for result in results]) for column in ("estimate", "se", "p")
+        )
+        covers = np.array([result.ci_low <= truth.get(key, np.nan) <= result.ci_high for result in results])
         is_test = key not in truth
         table.append(
             {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -25,7 +27,24 @@ def certify(repetitions: int = 2000, seed: int = 20261) -> pd.DataFrame:
     )
 
 
-def _certified(model_variance: float, repetitions: int, seed: int) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Simulated:
+    """Errors, variances and degrees of freedom of each sample by kind, and how many models were adjusted or passed."""
+
+    respondents: np.ndarray  # by area
+    kinds: dict[str, list[tuple[np.ndarray, np.ndarray, float]]]
+    adjusted: int
+    passed: int
+
+    def errors(self, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Errors, estimated variances, and half widths of 95 % intervals, shape (repetitions, areas)."""
+        found = self.kinds[kind]
+        error, variance = np.array([item[0] for item in found]), np.array([item[1] for item in found])
+        return error, variance, stats.t.ppf(0.975, found[0][2]) * np.sqrt(variance)
+
+
+def simulate(model_variance: float, repetitions: int, seed: int) -> Simulated:
+    """The areas of `certify`, made up and estimated again and again."""
     rng = np.random.default_rng(seed)
     n = rng.integers(13, 26, N_AREAS)
     psi = PER_RESPONDENT / n
@@ -50,10 +69,15 @@ def _certified(model_variance: float, repetitions: int, seed: int) -> pd.DataFra
             )
             tied[inside], mse[inside] = fitted.estimate, fitted.mse
         kinds["benchmarked model"].append((tied - truth, mse, model.df))
+    return Simulated(n, kinds, adjusted, passed)
+
+
+def _certified(model_variance: float, repetitions: int, seed: int) -> pd.DataFrame:
+    simulated = simulate(model_variance, repetitions, seed)
+    of_direct, *_ = simulated.errors("direct")
     rows = []
-    for kind, found in kinds.items():
-        error, variance = np.array([item[0] for item in found]), np.array([item[1] for item in found])
-        reach = stats.t.ppf(0.975, found[0][2]) * np.sqrt(variance)
+    for kind in simulated.kinds:
+        error, variance, reach = simulated.errors(kind)
         rows.append(
             {
                 "what": f"small areas, {kind}, model variance {model_variance:g}",
@@ -63,9 +87,9 @@ def _certified(model_variance: float, repetitions: int, seed: int) -> pd.DataFra
                 "mse": np.mean(error**2),
                 "mse_estimated": variance.mean(),
                 "coverage": np.mean(np.abs(error) <= reach),
-                "gain": np.mean(error**2) / np.mean(np.array([item[0] for item in kinds["direct"]]) ** 2),
-                "adjusted": adjusted / repetitions,
-                "passes": passed / repetitions,
+                "gain": np.mean(error**2) / np.mean(of_direct**2),
+                "adjusted": simulated.adjusted / repetitions,
+                "passes": simulated.passed / repetitions,
                 "seed": seed,
             }
         )

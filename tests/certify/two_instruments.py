@@ -16,7 +16,7 @@ import pandas as pd
 from sample_study import STUDY_TOML, write_study
 
 from analysis_lib.ingest.simulate.diaries import draw_day
-from analysis_lib.ingest.simulate.hours import BURDEN_CODES, live_quarter, settle_habits
+from analysis_lib.ingest.simulate.hours import BURDEN_CODES, TrueWeeks, live_quarter, settle_habits
 from analysis_lib.ingest.simulate.officials import draw_sample, whole_frame
 from analysis_lib.ingest.simulate.recall import answer_questionnaire
 from analysis_lib.ingest.simulate.scenarios import find_scenario
@@ -88,7 +88,7 @@ def where_memory_errs(
 
 def in_the_demonstration(*, repetitions: int, seed: int = 20265) -> pd.DataFrame:
     """The same for the officials of the demonstration: two diary days that scatter widely, recall as simulated."""
-    world = _World(Study.open(DEMONSTRATION), seed)
+    world = World(Study.open(DEMONSTRATION), seed)
     found = [
         estimate(
             frame, OF_HOURS, study=world.study,
@@ -230,16 +230,16 @@ def _surveyed(panel: pd.DataFrame, quarter: str, rng: np.random.Generator) -> pd
 # -- the officials of the demonstration ---------------------------------------------------------------
 
 
-class _World:
-    """One quarter of the simulator's population, without non-response or dirt."""
+class World:
+    """Two quarters of the simulator's population, without non-response or dirt."""
 
     def __init__(self, study: Study, seed: int) -> None:
         self.study, self.scenario, self.quarter = study, find_scenario("a"), Quarter(2026, 1)
         self.frame = whole_frame(study, seed=seed)
         habits = settle_habits(self.frame, seed=seed)
-        self.before, self.now = (
-            live_quarter(self.frame, habits, quarter, scenario=self.scenario, reforms=[], seed=seed)
-            for quarter in (self.quarter.shift(-1), self.quarter)
+        self.two_before, self.before, self.now = (
+            live_quarter(self.frame, habits, self.quarter.shift(-ago), scenario=self.scenario, reforms=[], seed=seed)
+            for ago in (2, 1, 0)
         )
 
     def truth(self) -> Truth:
@@ -253,34 +253,49 @@ class _World:
             for tier, inside in rows.items()
         }
 
-    def draws(self, repetitions: int, seed: int) -> Iterator[pd.DataFrame]:
+    def draws(self, repetitions: int, seed: int, *, both_quarters: bool = False) -> Iterator[pd.DataFrame]:
+        """Samples of the quarter, or of it after the one before it: three in four of the panel are in both."""
+        first = self.quarter.shift(-1) if both_quarters else self.quarter
+        weeks = [(self.two_before, self.before), (self.before, self.now)][0 if both_quarters else 1 :]
         for repetition in range(repetitions):
             rng = np.random.default_rng([seed, repetition])
             # The simulator's panel slides over a fixed order of officials: another order in every draw.
             luck = pd.Series(rng.random(len(self.frame))).groupby([self.frame["psu"], self.frame["tier"]])
             frame = self.frame.assign(place=luck.rank().astype("int64") - 1)
-            panel = draw_sample(frame, self.quarter, first=self.quarter, seed=int(rng.integers(2**31)))
-            answers = answer_questionnaire(panel, self.now, self.before, scenario=self.scenario, rng=rng)
-            has_diary = panel["has_diary_task"].to_numpy()
-            parts = {}
-            for day_type, days in (("weekday", 5), ("weekend", 2)):
-                hours = np.full(len(panel), np.nan)
-                hours[has_diary] = days * self._lost_on(panel.index.to_numpy()[has_diary], day_type, rng)
-                parts[f"gross_on_{day_type}s"] = hours
-            gross = parts["gross_on_weekdays"] + parts["gross_on_weekends"]
-            acceptable = answers["acceptable_hours"].to_numpy(float)
-            recalled = answers[[f"{group}_hours" for group in ("meeting", "document", "form", "inspection", "digital")]]
-            yield panel.reset_index(drop=True).assign(
-                quarter=str(self.quarter), weight=panel["base_weight"].to_numpy(),
-                diary_weight=panel["diary_base_weight"].to_numpy(), has_diary=has_diary, gross=gross,
-                excess=np.maximum(0, gross - acceptable), acceptable=acceptable,
-                recall_gross=recalled.sum(axis=1).to_numpy(), recall_work_time=answers["work_hours"].to_numpy(float),
-                **parts,
-            )  # fmt: skip
+            luck_of_panel = int(rng.integers(2**31))
+            yield pd.concat(
+                [
+                    self._surveyed(draw_sample(frame, now.quarter, first=first, seed=luck_of_panel), before, now, rng)
+                    for before, now in weeks
+                ],
+                ignore_index=True,
+            )
 
-    def _lost_on(self, officials: np.ndarray, day_type: str, rng: np.random.Generator) -> np.ndarray:
-        """Hours lost on a diary day of each official."""
-        day = draw_day(self.now, officials, day_type, rounded_to=None, moved=0.0, rng=rng)
-        lost = day["activity"].isin(BURDEN_CODES) | (day["activity"].eq("T1") & day["is_for_show"])
-        hours = (day["end"] - day["start"]) / 60 * lost
-        return np.bincount(day["row"], hours, minlength=len(officials))
+    def _surveyed(
+        self, panel: pd.DataFrame, before: TrueWeeks, now: TrueWeeks, rng: np.random.Generator
+    ) -> pd.DataFrame:
+        answers = answer_questionnaire(panel, now, before, scenario=self.scenario, rng=rng)
+        has_diary = panel["has_diary_task"].to_numpy()
+        parts = {}
+        for day_type, days in (("weekday", 5), ("weekend", 2)):
+            hours = np.full(len(panel), np.nan)
+            hours[has_diary] = days * _lost_on(now, panel.index.to_numpy()[has_diary], day_type, rng)
+            parts[f"gross_on_{day_type}s"] = hours
+        gross = parts["gross_on_weekdays"] + parts["gross_on_weekends"]
+        acceptable = answers["acceptable_hours"].to_numpy(float)
+        recalled = answers[[f"{group}_hours" for group in ("meeting", "document", "form", "inspection", "digital")]]
+        return panel.reset_index(drop=True).assign(
+            quarter=str(now.quarter), weight=panel["base_weight"].to_numpy(),
+            diary_weight=panel["diary_base_weight"].to_numpy(), has_diary=has_diary, gross=gross,
+            excess=np.maximum(0, gross - acceptable), acceptable=acceptable,
+            recall_gross=recalled.sum(axis=1).to_numpy(), recall_work_time=answers["work_hours"].to_numpy(float),
+            **parts,
+        )  # fmt: skip
+
+
+def _lost_on(weeks: TrueWeeks, officials: np.ndarray, day_type: str, rng: np.random.Generator) -> np.ndarray:
+    """Hours lost on a diary day of each official."""
+    day = draw_day(weeks, officials, day_type, rounded_to=None, moved=0.0, rng=rng)
+    lost = day["activity"].isin(BURDEN_CODES) | (day["activity"].eq("T1") & day["is_for_show"])
+    hours = (day["end"] - day["start"]) / 60 * lost
+    return np.bincount(day["row"], hours, minlength=len(officials))
