@@ -117,7 +117,7 @@ def _of_instrument(
         f"change between two quarters of the panel, {name}",
         n=change["n"].mean(), error=error, half=_half(change), **asked,
     )  # fmt: skip
-    national, of_county = level.loc[NATION], level.drop(index=NATION)
+    national, of_county = level.loc[[NATION]], level.drop(index=NATION)
     by_county = {
         column: of_county[column].to_numpy(float).reshape(len(national), len(counties))
         for column in ("estimate", "se", "df", "ci_low", "ci_high", "n")
