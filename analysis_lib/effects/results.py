@@ -16,7 +16,8 @@ Outcome = Literal["holds", "fails", "cannot_tell"]
 
 BY_EFFECT, BY_CHECK = "effect", "check"
 # Units of the further numbers of checks; a number that is not named here has the check's own unit.
-FACT_UNITS = {"p_value": "share", "power": "share", "share": "share", "breakdown": "score", "regions": "count"}
+FACT_UNITS = {"p_value": "share", "power": "share", "share": "share", "breakdown": "score", "periods": "count", "tried": "count",
+              "same_sign": "count", "beyond_zero": "count"}  # fmt: skip
 CONDITIONS = ["estimator", "comparison", "inference", "treatment_date", "outcome"]
 
 
@@ -132,13 +133,14 @@ def checks_table(results: list[EffectResult]) -> pd.DataFrame:
     for result in results:
         for tried in result.checks:
             common = _row(result, BY_CHECK, f"{result.reform}.{tried.key}") | {"outcome": tried.outcome}
-            rows.append(common | {"unit": tried.unit, "estimate": tried.estimate, "ci_low": tried.ci_low,
+            unit = "score" if tried.unit == "index" else tried.unit  # printed with a decimal
+            rows.append(common | {"unit": unit, "estimate": tried.estimate, "ci_low": tried.ci_low,
                                   "ci_high": tried.ci_high})  # fmt: skip
             rows += [
                 common
                 | {
                     "category": f"{common['category']}.{name}",
-                    "unit": FACT_UNITS.get(name, tried.unit),
+                    "unit": FACT_UNITS.get(name, unit),
                     "estimate": number,
                 }
                 for name, number in tried.facts.items()

@@ -279,8 +279,17 @@ def display_table(table: ProtectedTable, *, study: Study, language: str) -> pd.D
                 "" if pd.isna(number) else labels.number(number, "count", "count") for number in frame["n"]
             ],
             **_of_areas(frame, text),
+            **_of_effects(frame, text),
         }
     )
+
+
+def _of_effects(frame: pd.DataFrame, text: Catalogue) -> dict[str, list[str]]:
+    """What an effect's verdict or a check came to; for tables that have such a column."""
+    if "outcome" not in frame.columns or not frame["outcome"].any():
+        return {}
+    words = {outcome: text(f"effect.{outcome.replace('.', '_')}") for outcome in set(frame["outcome"]) if outcome}
+    return {text("head.outcome"): [words.get(outcome, "") for outcome in frame["outcome"]]}
 
 
 def _of_areas(frame: pd.DataFrame, text: Catalogue) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ from analysis_lib.effects.two_way import decompose_two_way, two_way
 pytestmark = pytest.mark.real_data
 
 EIGHT_DECIMALS = 1e-8
-DID = {  # att_gt(..., est_method = "reg", base_period = "varying"), with these control groups
+DID = {  # att_gt(..., base_period = "varying"), with these control groups
     "mpdta_min_wage": ("mpdta.csv", "countyreal", "lemp", "first.treat", "never"),
     "ehec_medicaid": ("ehec_data.csv", "stfips", "dins", "yexp2", "not_yet"),
 }

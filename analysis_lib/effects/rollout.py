@@ -1,0 +1,104 @@
+"""Panels of a study's reforms: what was measured where, which regions had the reform when, and which others beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis_lib.effects.panel import Panel, make_panel
+from analysis_lib.measures import CombinedMeasure, DiaryMeasure, Measure
+from analysis_lib.quarters import Quarter
+from analysis_lib.reforms import DateKind, Reform
+from analysis_lib.study import Study
+from analysis_lib.survey.cells import cell_means
+from analysis_lib.time_use.activities import all_measures
+
+NATIONAL = "nation"  # level of a reform that was given to all at once
+
+
+def reform_panels(
+    official_quarters: pd.DataFrame,
+    keys: list[str],
+    reform: Reform,
+    *,
+    study: Study,
+    quarters: list[str],
+    others: list[Reform],
+    date: DateKind | None = None,
+) -> dict[str, Panel]:
+    """Panels of measures by the regions to which a reform was given.
+
+    Parameters
+    ----------
+    keys : list of str
+        Measures that are means; one that was not asked in the same quarters everywhere has no panel.
+    others : list of Reform
+        Further reforms of the study; of these, panels hold those that mean to cut some of the same hours.
+    date : str, optional
+        Which date of the register counts as the start; the one of the reform's plan unless given.
+
+    Returns
+    -------
+    dict of str to Panel
+        Measure → its panel, over the quarters in which it was asked.
+
+    Raises
+    ------
+    UsageError
+        When the register does not give the date, or no region is left.
+    """
+    starts = reform.starts_by(date or reform.plan.treatment_date)
+    rows = official_quarters[official_quarters["quarter"].isin(quarters)]
+    regions = [code for code in study.regions_at(reform.level) if (rows[reform.level] == code).any()]
+    means = cell_means(rows, keys, study=study, level=reform.level, regions=regions, quarters=quarters)
+    known, panels = all_measures(study), {}
+    for key in keys:
+        asked = np.flatnonzero(np.isfinite(means[key].values).any(axis=0))
+        if not len(asked) or len(asked) < asked[-1] - asked[0] + 1:
+            continue
+        used = slice(int(asked[0]), int(asked[-1]) + 1)
+        at = [Quarter.parse(quarter) for quarter in quarters[used]]
+        cut_alike = [other for other in others if other.id != reform.id and _share_hours(known[key], other)]
+        people = means[key].people[:, used]
+        panels[key] = make_panel(
+            regions,
+            [str(quarter) for quarter in at],
+            means[key].values[:, used],
+            np.array([max(0, starts[code] - at[0]) if code in starts else len(at) for code in regions]),
+            means[key].weight[:, used].mean(axis=1),
+            exposures=_that_vary({other.id: _exposure(rows, other, reform.level, regions, at) for other in cut_alike}),
+            sampling=means[key].covariance[:, used, used],
+            n=int(people.sum()),
+        )
+    return panels
+
+
+def n_units(official_quarters: pd.DataFrame, quarters: list[str]) -> int:
+    """Work units that answered in any of the quarters."""
+    return int(official_quarters.loc[official_quarters["quarter"].isin(quarters), "psu"].nunique())
+
+
+def _share_hours(measure: Measure, other: Reform) -> bool:
+    """Whether another reform means to cut some of what a measure holds; a count may hang on any of them."""
+    if isinstance(measure, CombinedMeasure):
+        return True
+    return not isinstance(measure, DiaryMeasure) or not measure.groups or bool(set(measure.groups) & set(other.groups))
+
+
+def _exposure(
+    rows: pd.DataFrame, reform: Reform, level: str, regions: list[str], quarters: list[Quarter]
+) -> np.ndarray:
+    """Share of each region's officials under a reform, by quarter, shape (regions, quarters)."""
+    weight = rows.groupby([level, "region"], observed=True)["weight"].sum()
+    shares = np.zeros((len(regions), len(quarters)))
+    for row, code in enumerate(regions):
+        places = weight.loc[code]
+        for column, quarter in enumerate(quarters):
+            under = [place for place in places.index if place in reform.starts and reform.starts[place] <= quarter]
+            shares[row, column] = places.loc[under].sum() / places.sum()
+    return shares
+
+
+def _that_vary(exposures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Exposures that change over the quarters; one that does not is part of what a region is."""
+    return {name: share for name, share in exposures.items() if np.ptp(share, axis=1).any()}
