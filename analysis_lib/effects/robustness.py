@@ -100,13 +100,13 @@ def check_pretrends(panel: Panel, way: Choices = PLANNED, *, smallest_change: fl
     p_value = float(stats.f.sf(scale * study.before @ inverse @ study.before, m, rest))
     information = float(ago @ inverse @ ago)
     slope = float(ago @ inverse @ study.before) / information
-    reach = float(stats.t.ppf(0.975, study.df)) / np.sqrt(information)
-    lever = float(study.target @ np.arange(1.0, len(study.after) + 1))
-    found = {power: np.sqrt(_noncentrality(power, m, rest) / information) for power in (0.5, 0.8)}
+    reach = float(stats.t.ppf(0.975, study.df) / np.sqrt(information))
+    lever = abs(float(study.target @ np.arange(1.0, len(study.after) + 1)))
+    found = {power: float(np.sqrt(_noncentrality(power, m, rest) / information)) for power in (0.5, 0.8)}
     outcome: Outcome = "cannot_tell"
     if p_value < SIGNIFICANT:
         outcome = "fails"
-    elif abs(lever) * found[0.8] < smallest_change:
+    elif lever * found[0.8] < smallest_change:
         outcome = "holds"
     return CheckResult(
         "pretrends",
@@ -119,8 +119,8 @@ def check_pretrends(panel: Panel, way: Choices = PLANNED, *, smallest_change: fl
             "periods": float(m),
             "slope_half": found[0.5],
             "slope_most": found[0.8],
-            "bias_half": abs(lever) * found[0.5],
-            "bias_most": abs(lever) * found[0.8],
+            "bias_half": lever * found[0.5],
+            "bias_most": lever * found[0.8],
         },
     )
 

@@ -115,29 +115,37 @@ def specification_curve(
 
     Notes
     -----
+    Ways with the same estimate and standard error are one way and count once.
+
     The joint test assigns the starts to regions anew and estimates all ways again. Each estimate is divided by its
     spread over assignments, and the statistic is the distance from zero of the median over ways. It is exact when
     nothing happened in any region and starts could as well have fallen to other regions.
     """
-    frames, ways = [], []
+    rows, ways, seen = [], [], set()
     everything = _combinations(panel, planned, alternatives, anticipations)
+    impossible = 0
     for way in everything:
         try:
             found = estimate(panel, way, alternatives=alternatives, confidence_level=confidence_level)
         except DesignError:
             if way == planned:
                 raise
+            impossible += 1
             continue
+        answer = (f"{found['estimate']:.10g}", f"{found['se']:.10g}")
+        if answer in seen:
+            continue
+        seen.add(answer)
         ways.append(way)
-        frames.append(asdict(way) | {"is_planned": way == planned} | found.to_dict())
+        rows.append(asdict(way) | {"is_planned": way == planned} | found.to_dict())
     wanted = [*asdict(planned), "is_planned", "estimate", "se", "ci_low", "ci_high", "p_value"]
-    frame = pd.DataFrame(frames)[wanted]
+    frame = pd.DataFrame(rows)[wanted]
     p_value = _joint_test(panel, ways, alternatives, draws, seed) if draws else np.nan
     sign = np.sign(frame.loc[frame["is_planned"], "estimate"].iloc[0])
     nearest = np.where(sign > 0, frame["ci_low"], -frame["ci_high"])
     return Curve(
         frame.sort_values("estimate", kind="stable", ignore_index=True),
-        len(everything) - len(ways),
+        impossible,
         float((np.sign(frame["estimate"]) == sign).mean()),
         float((nearest > 0).mean()),
         p_value,
@@ -216,7 +224,7 @@ def _combinations(
         dict.fromkeys([EVERYTHING, planned.window, *alternatives.windows]),
     )
     found = [Choices(*how, *rest) for how, *rest in options]  # pyright: ignore[reportArgumentType]
-    return found if planned in found else [planned, *found]
+    return [planned, *(way for way in found if way != planned)]
 
 
 def _joint_test(panel: Panel, ways: Sequence[Choices], alternatives: Alternatives, draws: int, seed: int) -> float:
