@@ -148,14 +148,30 @@ def _assess(
         date=reform.plan.treatment_date,
     )
     units = n_units(officials, quarters)
-    for place, (key, panel) in enumerate(panels.items()):
-        found = _of_measure(key, panel, way, reform, study, units, with_checks=place == 0 or key in reform.measures)
+    build = _remembered(way)
+    for key, panel in panels.items():
+        with_checks = key == keys[0] or key in reform.measures
+        found = _of_measure(key, panel, way, reform, study, units, build=build, with_checks=with_checks)
         results += found
         planned = found[0]
         rows["paths"] += _paths(planned, panel, way, reform)
-        if key == keys[0] or key in reform.measures:
+        if with_checks:
             rows["trends"] += _trends(planned, panel, way, reform)
             rows["specifications"] += _specifications(planned, panel, way, reform)
+
+
+def _remembered(way: Choices) -> Callable[[Panel], Contrasts]:
+    """The planned contrast of a panel; measures share their rollouts, so each is built once."""
+    built: dict[tuple[bytes, ...], Contrasts] = {}
+
+    def build(panel: Panel) -> Contrasts:
+        shares = [np.ascontiguousarray(share).tobytes() for share in panel.exposures.values()]
+        rollout = (panel.starts.tobytes(), panel.weights.tobytes(), str(panel.values.shape).encode(), *shares)
+        if rollout not in built:
+            built[rollout] = contrast(panel, way)
+        return built[rollout]
+
+    return build
 
 
 def _binds_everywhere_at_once(reform: Reform, study: Study) -> bool:
@@ -168,7 +184,15 @@ def _binds_everywhere_at_once(reform: Reform, study: Study) -> bool:
 
 
 def _of_measure(
-    key: str, panel: Panel, way: Choices, reform: Reform, study: Study, units: int, *, with_checks: bool
+    key: str,
+    panel: Panel,
+    way: Choices,
+    reform: Reform,
+    study: Study,
+    units: int,
+    *,
+    build: Callable[[Panel], Contrasts],
+    with_checks: bool,
 ) -> list[EffectResult]:
     """The planned estimate, the imputation (or group-time) estimate beside it, and two-way fixed effects as a foil."""
     unit = all_measures(study)[key].unit
@@ -182,12 +206,7 @@ def _of_measure(
     )  # fmt: skip
     planned = _filled(frame, estimate_way(panel, way, confidence_level=level))
     if choose_inference(panel) == "randomisation":
-        drawn = randomise(
-            lambda assigned: contrast(assigned, way),
-            prepared(panel, way),
-            confidence_level=level,
-            assignments=ASSIGNMENTS,
-        )
+        drawn = randomise(build, prepared(panel, way), confidence_level=level, assignments=ASSIGNMENTS)
         planned = replace(planned, inference="randomisation", df=math.nan, ci_low=drawn.ci_low, ci_high=drawn.ci_high,
                           p_value=drawn.p_value)  # fmt: skip
     if with_checks:

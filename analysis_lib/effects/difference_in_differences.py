@@ -15,6 +15,7 @@ linear in the values as well, so it becomes part of the weights.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -119,7 +120,7 @@ def group_time(
     stacked = np.stack(weights)
     if panel.exposures:
         stacked = _less_untreated_fit(stacked, panel, anticipation)
-    return Contrasts(_group_time_index("group_time", rows), stacked)
+    return Contrasts(_group_time_index("group_time", tuple(rows)), stacked)
 
 
 def imputation(panel: Panel, *, anticipation: int = 0) -> Contrasts:
@@ -150,7 +151,7 @@ def imputation(panel: Panel, *, anticipation: int = 0) -> Contrasts:
     targets = np.zeros((len(rows), *panel.values.shape))
     for row, (start, period) in enumerate(rows):
         targets[row, :, period] = _shares(panel, panel.starts == start)
-    return Contrasts(_group_time_index("imputation", rows), _less_untreated_fit(targets, panel, anticipation))
+    return Contrasts(_group_time_index("imputation", tuple(rows)), _less_untreated_fit(targets, panel, anticipation))
 
 
 def by_event_time(
@@ -237,10 +238,15 @@ def _averages(
     if inner is not None:
         slopes = np.tensordot(mix, inner.slopes, 1) + np.einsum("kpc,pj->kjc", slopes, inner.mix)
         parts, mix = inner.parts, mix @ inner.mix
+    return Contrasts(_average_index(kind, tuple(members)), weights, Average(parts, mix, slopes))
+
+
+@functools.lru_cache(maxsize=64)
+def _average_index(kind: str, members: tuple[Any, ...]) -> pd.DataFrame:
     index = pd.DataFrame({"kind": kind}, index=range(len(members))).reindex(columns=INDEX_COLUMNS)
     if kind in INDEX_COLUMNS:
         index[kind] = list(members)
-    return Contrasts(index.astype(INDEX_TYPES), weights, Average(parts, mix, slopes))
+    return index.astype(INDEX_TYPES)
 
 
 def _is_in_force(contrasts: Contrasts) -> np.ndarray:
@@ -298,7 +304,8 @@ INDEX_TYPES = {"kind": "str", "start": "Int64", "period": "Int64", "event_time":
 INDEX_COLUMNS = list(INDEX_TYPES)
 
 
-def _group_time_index(kind: str, rows: list[tuple[int, int]]) -> pd.DataFrame:
+@functools.lru_cache(maxsize=64)  # randomisation asks for the same again and again
+def _group_time_index(kind: str, rows: tuple[tuple[int, int], ...]) -> pd.DataFrame:
     start, period = (list(column) for column in zip(*rows, strict=True))
     index = pd.DataFrame({"kind": kind, "start": start, "period": period})
     return index.assign(event_time=index["period"] - index["start"]).astype(INDEX_TYPES)

@@ -98,9 +98,14 @@ def check_pretrends(panel: Panel, way: Choices = PLANNED, *, smallest_change: fl
     rest = max(study.df - m + 1, 1.0)
     scale = rest / (study.df * m) if np.isfinite(study.df) else 1 / m
     p_value = float(stats.f.sf(scale * study.before @ inverse @ study.before, m, rest))
-    information = float(ago @ inverse @ ago)
-    slope = float(ago @ inverse @ study.before) / information
-    reach = float(stats.t.ppf(0.975, study.df) / np.sqrt(information))
+    apparent = float(ago @ inverse @ ago)
+    slope = float(ago @ inverse @ study.before) / apparent
+    # The inverse of an estimated covariance is too large, and weights taken from it add to the slope's error (Rao 1967).
+    extra, information = 1.0, apparent
+    if np.isfinite(study.df):
+        extra = study.df / rest * max((study.df - 1) / max(study.df - m, 1.0), 1.0)
+        information = apparent * max(rest - 2, 0.5) / study.df
+    reach = float(stats.t.ppf(0.975, rest) * np.sqrt(extra / apparent))
     lever = abs(float(study.target @ np.arange(1.0, len(study.after) + 1)))
     found = {power: float(np.sqrt(_noncentrality(power, m, rest) / information)) for power in (0.5, 0.8)}
     outcome: Outcome = "cannot_tell"
@@ -262,7 +267,8 @@ def event_study(panel: Panel, way: Choices = PLANNED) -> EventStudy | None:
     if not before or max(after, default=-1) < 0:
         return None
     found = estimate_contrasts(by_event_time(parts, chosen, earliest=before[0], latest=after[-1]), chosen)
-    df = float(found.frame["df"].min())
+    # The smallest, of an event time that few regions reach, would make the joint test far too slow to reject.
+    df = float(found.frame["df"].median())
     kept = min(len(before), max(1, int(df / 2))) if np.isfinite(df) else len(before)
     skipped = len(before) - kept
     estimates = found.frame["estimate"].to_numpy(float)[skipped:]

@@ -52,6 +52,7 @@ def reform_panels(
     regions = [code for code in study.regions_at(reform.level) if (rows[reform.level] == code).any()]
     means = cell_means(rows, keys, study=study, level=reform.level, regions=regions, quarters=quarters)
     known, panels = all_measures(study), {}
+    stands_for = rows.groupby(reform.level)["weight"].sum().reindex(regions).to_numpy(float) / len(quarters)
     for key in keys:
         asked = np.flatnonzero(np.isfinite(means[key].values).any(axis=0))
         if not len(asked) or len(asked) < asked[-1] - asked[0] + 1:
@@ -65,7 +66,7 @@ def reform_panels(
             [str(quarter) for quarter in at],
             means[key].values[:, used],
             np.array([max(0, starts[code] - at[0]) if code in starts else len(at) for code in regions]),
-            means[key].weight[:, used].mean(axis=1),
+            stands_for,
             exposures=_that_vary({other.id: _exposure(rows, other, reform.level, regions, at) for other in cut_alike}),
             sampling=means[key].covariance[:, used, used],
             n=int(people.sum()),
