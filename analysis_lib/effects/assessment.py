@@ -243,6 +243,8 @@ def _common(result: EffectResult, *, statistic: str = "effect") -> dict:
 
 
 def _paths(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> Iterator[dict]:
+    """By group-time effects, whichever estimator was planned: they show the quarters before the start too."""
+    way, result = replace(way, estimator="group_time"), replace(result, estimator="group_time", inference="cohort")
     chosen = prepared(panel, way)
     effects = finest(chosen, way)
     numbers = ["estimate", "se", "df", "ci_low", "ci_high"]
