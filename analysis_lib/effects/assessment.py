@@ -37,6 +37,7 @@ from analysis_lib.time_use.activities import all_measures
 
 CAUSAL, SINCE = "causal", "since"
 TRENDS_BY = "exposure"
+UNEXPOSED = "group_core"  # hours of officials' own duties, which no reform of burdens means to cut
 ASSIGNMENTS = 200  # of starts to regions, where they are drawn; contrasts are built anew for each
 
 
@@ -151,7 +152,9 @@ def _assess(
     build = _remembered(way)
     for key, panel in panels.items():
         with_checks = key == keys[0] or key in reform.measures
-        found = _of_measure(key, panel, way, reform, study, units, build=build, with_checks=with_checks)
+        found = _of_measure(
+            key, panel, way, reform, study, units, build=build, unexposed=panels.get(UNEXPOSED), with_checks=with_checks
+        )
         results += found
         planned = found[0]
         rows["paths"] += _paths(planned, panel, way, reform)
@@ -192,6 +195,7 @@ def _of_measure(
     units: int,
     *,
     build: Callable[[Panel], Contrasts],
+    unexposed: Panel | None,
     with_checks: bool,
 ) -> list[EffectResult]:
     """The planned estimate, the imputation (or group-time) estimate beside it, and two-way fixed effects as a foil."""
@@ -210,7 +214,7 @@ def _of_measure(
         planned = replace(planned, inference="randomisation", df=math.nan, ci_low=drawn.ci_low, ci_high=drawn.ci_high,
                           p_value=drawn.p_value)  # fmt: skip
     if with_checks:
-        checks = run_checks(panel, smallest_change=reform.smallest_change, way=way, unit=unit)
+        checks = run_checks(panel, smallest_change=reform.smallest_change, way=way, unit=unit, unexposed=unexposed)
         planned = replace(planned, checks=tuple(checks))
     other = replace(way, estimator="imputation" if way.estimator == "group_time" else "group_time")
     beside = _filled(replace(frame, estimator=other.estimator), estimate_way(panel, other, confidence_level=level))

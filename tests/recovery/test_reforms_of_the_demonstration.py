@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
+from analysis_lib.disclosure.protect import protect
 from analysis_lib.effects.assessment import Assessment, assess_reforms
 from analysis_lib.ingest.simulate import simulate_study
 from analysis_lib.parameters import RunParameters
 from analysis_lib.pipeline import load_officials, periods
+from analysis_lib.publishing.reform_words import effects_answer
 from analysis_lib.running.scaffold import init_study
+from analysis_lib.study import Study
+
+World = tuple[Assessment, Assessment, Study, dict]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Assessment, dict]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Scenario b: meetings and documents −25 %, forms −35 %, inspections −30 % where a reform is in force."""
     study = init_study(tmp_path_factory.mktemp("world") / "study", simulated=True)
     simulate_study(study)
     run = RunParameters.parse(study=str(study.root), quarter="2026Q3", region="all", as_of="", results_dir="")
-    found = assess_reforms(load_officials(run), study=study, quarters=list(periods(run).series))
-    return found, json.loads((study.root / "truth" / "truth.json").read_text(encoding="utf-8"))
+    officials, quarters = load_officials(run), list(periods(run).series)
+    found = assess_reforms(officials, study=study, quarters=quarters)
+    everywhere = '[[reform]]\nid = "nation"\ntitle_zh = "全国"\ntitle_en = "Nation"\ngroups = ["meeting"]\n'
+    everywhere += 'level = "province"\n[reform.units]\nall = "2025Q3"\n'
+    (study.reference / "reforms.toml").write_text(everywhere, encoding="utf-8")
+    at_once = assess_reforms(officials, study=Study.open(study.root), quarters=quarters)
+    return (
+        found,
+        at_once,
+        Study.open(study.root),
+        json.loads((study.root / "truth" / "truth.json").read_text(encoding="utf-8")),
+    )
 
 
 def effect(found: Assessment, measure: str, category: str) -> dict:
@@ -39,31 +55,31 @@ def effect(found: Assessment, measure: str, category: str) -> dict:
     ],
 )
 def test_targeted_hours_fall_by_what_was_planted(
-    world: tuple[Assessment, dict], reform: str, measure: str, group: str, hours: float
+    world: World, reform: str, measure: str, group: str, hours: float
 ) -> None:
-    found, truth = world
+    found, _, _, truth = world
     row = effect(found, measure, f"{reform}.imputation")
     assert row["ci_low"] < truth["hours_effect"][group] * hours < row["ci_high"]
     assert row["estimate"] < 0
 
 
-def test_hours_that_a_reform_does_not_touch_do_not_move(world: tuple[Assessment, dict]) -> None:
-    found, _ = world
+def test_hours_that_a_reform_does_not_touch_do_not_move(world: World) -> None:
+    found, *_ = world
     for reform, measure in [("one-form", "group_service"), ("inspection-plan", "group_meeting")]:
         row = effect(found, measure, f"{reform}.imputation")
         assert row["ci_low"] < 0 < row["ci_high"]
 
 
-def test_few_regions_are_judged_by_randomisation_and_the_foil_is_never_the_plan(world: tuple[Assessment, dict]) -> None:
-    found, _ = world
+def test_few_regions_are_judged_by_randomisation_and_the_foil_is_never_the_plan(world: World) -> None:
+    found, *_ = world
     assert effect(found, "gross_combined", "fewer-shorter.imputation")["inference"] == "randomisation"
     assert effect(found, "gross_combined", "one-form.imputation")["inference"] == "cohort"
     foils = found.effects[found.effects["estimator"] == "two_way"]
     assert set(foils["outcome"].str.rsplit(".").str[-1]) == {"since"}
 
 
-def test_every_reform_has_checks_paths_trends_and_every_declared_way(world: tuple[Assessment, dict]) -> None:
-    found, _ = world
+def test_every_reform_has_checks_paths_trends_and_every_declared_way(world: World) -> None:
+    found, *_ = world
     assert found.impossible == {}
     for table in (found.checks, found.paths, found.trends, found.specifications):
         assert set(table["category"].str.split(".").str[0]) == {"fewer-shorter", "one-form", "inspection-plan"}
@@ -74,3 +90,20 @@ def test_every_reform_has_checks_paths_trends_and_every_declared_way(world: tupl
         .eq(1)
         .all()
     )
+
+
+def test_a_reform_that_comes_to_all_at_once_has_no_clean_control_and_the_sentence_says_so(world: World) -> None:
+    _, at_once, study, _ = world
+    assert set(at_once.effects["estimator"]) == {"interrupted_series"}
+    assert set(at_once.effects["comparison"]) == {"none"}
+    assert set(at_once.effects["outcome"].str.rsplit(".").str[-1]) == {"since"}
+    said = effects_answer(protect(at_once.effects, "reform_effects", study=study), study=study, language="en")
+    assert "no clean control" in said
+
+
+def test_a_study_without_reforms_has_empty_tables(world: World) -> None:
+    *_, study, _ = world
+    (study.reference / "reforms.toml").unlink()
+    bare = assess_reforms(pd.DataFrame(), study=Study.open(study.root), quarters=["2026Q3"])
+    for table in (bare.effects, bare.paths, bare.trends, bare.checks, bare.specifications):
+        assert protect(table, "nothing", study=study).table.empty
