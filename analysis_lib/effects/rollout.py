@@ -91,13 +91,10 @@ def _exposure(
 ) -> np.ndarray:
     """Share of each region's officials under a reform, by quarter, shape (regions, quarters)."""
     weight = rows.groupby([level, "region"], observed=True)["weight"].sum()
-    shares = np.zeros((len(regions), len(quarters)))
-    for row, code in enumerate(regions):
-        places = weight.loc[code]
-        for column, quarter in enumerate(quarters):
-            under = [place for place in places.index if place in reform.starts and reform.starts[place] <= quarter]
-            shares[row, column] = places.loc[under].sum() / places.sum()
-    return shares
+    starts = [reform.starts.get(str(place)) for place in weight.index.get_level_values("region")]
+    under = np.array([[start is not None and start <= quarter for quarter in quarters] for start in starts])
+    summed = pd.DataFrame(weight.to_numpy()[:, None] * under).groupby(weight.index.get_level_values(level)).sum()
+    return (summed.loc[regions].to_numpy().T / weight.groupby(level=level).sum()[regions].to_numpy()).T
 
 
 def _that_vary(exposures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -66,6 +66,22 @@ def test_the_published_hours_on_days_worked_stand_on_the_national_pages(site: Pa
     assert {name.split("/")[0] for name in with_figure} >= {"zh", "en"}
 
 
+def test_government_workers_of_the_quarter_stand_in_the_results_with_their_interval(site: Path, study: Path) -> None:
+    """7.45 hours in 2012Q4, held against the source files in `tests/reference/test_atus_2009_2012`."""
+    [path] = (study / "results" / "2012Q4" / "03-hours-lost").glob("*/tables/hours.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    rows = [dict(zip(content["columns"], row, strict=True)) for row in content["rows"]]
+    [row] = [
+        row
+        for row in rows
+        if (row["measure"], row["category"], row["period"]) == ("working_on_days_worked", "government", "2012Q4")
+    ]
+    assert row["value"] == 7.45
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+    assert row["mark"] == ""
+    assert row["n"] > 150
+
+
 def test_nothing_calls_real_people_simulated_or_officials(site: Path) -> None:
     for name, html in pages(site).items():
         assert "SIMULATED" not in html, name

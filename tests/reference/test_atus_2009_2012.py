@@ -196,3 +196,37 @@ def test_days_short_of_1440_minutes_count_because_the_study_says_so(
 def test_weights_are_person_days_of_the_population(officials: pd.DataFrame) -> None:
     days_of_four_years = 1461
     assert officials["weight"].sum() / days_of_four_years == pytest.approx(243e6, rel=0.01)
+
+
+def test_government_workers_hours_on_days_worked_by_quarter_with_intervals(
+    study: Study, officials: pd.DataFrame, data: Path
+) -> None:
+    """All sixteen quarters, each against a weighted mean taken straight from the source files by the README's rules."""
+    quarters = [str(quarter) for quarter in study.config.calendar.quarters]
+    found = estimate(
+        officials, ["working_on_days_worked"], study=study, periods={each: [each] for each in quarters},
+        regions=["all"], by=["work_class"],
+    )  # fmt: skip
+    found = found[found["category"] == "government"].set_index("period")
+    assert list(found.index) == quarters
+    independent = government_workers(data)
+    for quarter in quarters:
+        assert found.at[quarter, "estimate"] == pytest.approx(independent.at[quarter, "hours"], rel=1e-9)
+        assert found.at[quarter, "n"] == independent.at[quarter, "n"] > 150
+        assert 0.1 < found.at[quarter, "ci_high"] - found.at[quarter, "ci_low"] < 2
+        assert found.at[quarter, "ci_low"] < found.at[quarter, "estimate"] < found.at[quarter, "ci_high"]
+
+
+def government_workers(data: Path) -> pd.DataFrame:
+    """Weighted mean hours and number of government workers who worked on their diary day, by quarter."""
+    people = pd.read_csv(data / "respondents.csv.gz", dtype={"tucaseid": str})
+    totals = pd.read_parquet(data / "activity_totals.parquet")
+    minutes = totals[totals["tiercode"] // 100 == 501].groupby("tucaseid")["dur"].sum()
+    people["hours"] = people["tucaseid"].astype("int64").map(minutes).fillna(0) / 60
+    worked = people[(people["work_class"] == "govt") & (people["hours"] > 0)]
+    worked = worked[
+        worked["labor_status"].str.contains("employed") & ~worked["labor_status"].str.contains("unemployed")
+    ]
+    quarter = worked["tuyear"].astype(str) + "Q" + ((worked["diary_mo"] + 2) // 3).astype(str)
+    sums = (worked["wt"] * worked["hours"]).groupby(quarter).sum() / worked["wt"].groupby(quarter).sum()
+    return pd.DataFrame({"hours": sums, "n": worked.groupby(quarter).size()})
