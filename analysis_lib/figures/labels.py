@@ -15,6 +15,7 @@ from analysis_lib.disclosure.policy import CHANGE_ARROW
 from analysis_lib.errors import InputRejected
 from analysis_lib.measures import Measure
 from analysis_lib.quarters import Quarter
+from analysis_lib.reforms import read_reforms
 from analysis_lib.study import Study, read_reference_csv
 from analysis_lib.survey.bottom_up import bottom_up_titles
 from analysis_lib.time_use.activities import all_measures, read_classification
@@ -67,6 +68,11 @@ class Labels:
     def measures(self) -> dict[str, Measure]:
         """Every measure with its titles, those of groups and activities included."""
         return all_measures(self.study)
+
+    @cached_property
+    def reform_titles(self) -> dict[str, str]:
+        """Title of each reform of the register, by its id."""
+        return {reform.id: reform.titles[self.language] for reform in read_reforms(self.study)}
 
     @cached_property
     def group_kinds(self) -> dict[str, str]:

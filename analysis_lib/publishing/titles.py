@@ -6,7 +6,6 @@ from analysis_lib.figures.drivers import term_title
 from analysis_lib.figures.labels import Labels
 from analysis_lib.measures import QuestionnaireMeasure
 from analysis_lib.publishing.catalogue import Catalogue
-from analysis_lib.reforms import read_reforms
 
 OF_REFORMS = ("effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance")
 WITHOUT = "without"  # `by` of the headline without those under a flag
@@ -41,9 +40,10 @@ def category_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
 def _reform_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
     """Title of the reform, and what follows it in the category: words where there are any, else as it stands."""
     reform, _, rest = value.partition(".")
-    titles = {each.id: each.titles[labels.language] for each in read_reforms(labels.study)}
     parts = [text(f"{by}.{part}") if f"{by}.{part}" in text.texts else part for part in rest.split(".")]
-    return text("effect.of_reform", reform=titles.get(reform, reform), what=text("alt.separator").join(parts))
+    return text(
+        "effect.of_reform", reform=labels.reform_titles.get(reform, reform), what=text("alt.separator").join(parts)
+    )
 
 
 def question_title(labels: Labels, column: str) -> str:
