@@ -15,7 +15,7 @@ from analysis_lib.effects.inference import estimate_contrasts
 from analysis_lib.effects.interrupted_time_series import segmented
 from analysis_lib.effects.panel import Panel
 from analysis_lib.effects.randomisation import choose_inference, randomise
-from analysis_lib.effects.results import EffectResult, as_rows, checks_table, effects_table
+from analysis_lib.effects.results import EffectResult, as_rows, checks_table, effects_table, row_of
 from analysis_lib.effects.robustness import run_checks
 from analysis_lib.effects.rollout import NATIONAL, n_units, reform_panels
 from analysis_lib.effects.specification_curve import (
@@ -235,17 +235,6 @@ def _filled(result: EffectResult, found: Mapping[Any, Any] | pd.Series) -> Effec
     )
 
 
-def _common(result: EffectResult, *, statistic: str = "effect") -> dict:
-    """What all rows of one effect share."""
-    return {
-        "measure": result.measure, "statistic": statistic, "unit": result.unit, "region": NATION,
-        "period": result.period, "n": result.n, "n_psu": result.n_psu, "estimator": result.estimator,
-        "comparison": result.comparison, "inference": result.inference, "treatment_date": result.treatment_date,
-        "n_treated": result.n_treated, "n_comparison": result.n_comparison,
-        "residual_df": float(result.n - result.n_treated - result.n_comparison),
-    }  # fmt: skip
-
-
 def _paths(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> Iterator[dict]:
     """By group-time effects, whichever estimator was planned: they show the quarters before the start too."""
     way, result = replace(way, estimator="group_time"), replace(result, estimator="group_time", inference="cohort")
@@ -253,12 +242,10 @@ def _paths(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> 
     effects = finest(chosen, way)
     numbers = ["estimate", "se", "df", "ci_low", "ci_high"]
     for row in estimate_contrasts(by_event_time(effects, chosen), chosen).frame.to_dict("records"):
-        yield _common(result) | {name: row[name] for name in numbers} | {
-            "by": "event_time", "category": f"{reform.id}.{row['event_time']}"}  # fmt: skip
+        yield row_of(result, "event_time", f"{reform.id}.{row['event_time']}") | {name: row[name] for name in numbers}
     for row in estimate_contrasts(effects, chosen).frame.to_dict("records"):
         start, quarter = chosen.periods[row["start"]], chosen.periods[row["period"]]
-        yield _common(result) | {name: row[name] for name in numbers} | {
-            "by": "group_time", "category": f"{reform.id}.{start}.{quarter}"}  # fmt: skip
+        yield row_of(result, "group_time", f"{reform.id}.{start}.{quarter}") | {name: row[name] for name in numbers}
 
 
 def _trends(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> Iterator[dict]:
@@ -275,9 +262,9 @@ def _trends(result: EffectResult, panel: Panel, way: Choices, reform: Reform) ->
             se = math.nan
             if panel.sampling is not None:
                 se = math.sqrt(np.einsum("rs,rst,rt->", weights, panel.sampling, weights))
-            yield _common(result, statistic="mean") | {
-                "estimate": value, "se": se, "ci_low": value - 2 * se, "ci_high": value + 2 * se, "period": quarter,
-                "by": TRENDS_BY, "category": f"{reform.id}.{name}"}  # fmt: skip
+            yield row_of(result, TRENDS_BY, f"{reform.id}.{name}") | {
+                "statistic": "mean", "estimate": value, "se": se, "ci_low": value - 2 * se, "ci_high": value + 2 * se,
+                "period": quarter}  # fmt: skip
 
 
 def _mean_of(panel: Panel, chosen: np.ndarray, place: int) -> np.ndarray:
@@ -303,8 +290,8 @@ def _specifications(result: EffectResult, panel: Panel, way: Choices, reform: Re
                   f"early_{row['anticipation']}", row["window"]]  # fmt: skip
         parts = ["planned" if row["is_planned"] else "other", row["estimator"], row["comparison"], row["date"],
                  "-".join(sample)]  # fmt: skip
-        yield _common(result) | {name: row[name] for name in ("estimate", "se", "ci_low", "ci_high")} | {
-            "by": "specification", "category": ".".join([reform.id, *parts])}  # fmt: skip
+        numbers = {name: row[name] for name in ("estimate", "se", "ci_low", "ci_high")}
+        yield row_of(result, "specification", ".".join([reform.id, *parts])) | numbers
 
 
 def _alternatives(panel: Panel) -> Alternatives:

@@ -16,8 +16,7 @@ Outcome = Literal["holds", "fails", "cannot_tell"]
 
 BY_EFFECT, BY_CHECK = "effect", "check"
 # Units of the further numbers of checks; a number that is not named here has the check's own unit.
-FACT_UNITS = {"p_value": "share", "power": "share", "share": "share", "breakdown": "score", "periods": "count", "tried": "count",
-              "same_sign": "count", "beyond_zero": "count"}  # fmt: skip
+FACT_UNITS = {"p_value": "share", "periods": "count", "tried": "count", "same_sign": "count", "beyond_zero": "count"}
 CONDITIONS = ["estimator", "comparison", "inference", "treatment_date", "outcome"]
 
 
@@ -119,7 +118,7 @@ def effects_table(results: list[EffectResult]) -> pd.DataFrame:
     """
     return as_rows(
         [
-            _row(result, BY_EFFECT, f"{result.reform}.{result.estimator}")
+            row_of(result, BY_EFFECT, f"{result.reform}.{result.estimator}")
             | {name: getattr(result, name) for name in ("estimate", "se", "ci_low", "ci_high", "df")}
             | {"outcome": ""}
             for result in results
@@ -132,7 +131,7 @@ def checks_table(results: list[EffectResult]) -> pd.DataFrame:
     rows = []
     for result in results:
         for tried in result.checks:
-            common = _row(result, BY_CHECK, f"{result.reform}.{tried.key}") | {"outcome": tried.outcome}
+            common = row_of(result, BY_CHECK, f"{result.reform}.{tried.key}") | {"outcome": tried.outcome}
             unit = "score" if tried.unit == "index" else tried.unit  # printed with a decimal
             rows.append(common | {"unit": unit, "estimate": tried.estimate, "ci_low": tried.ci_low,
                                   "ci_high": tried.ci_high})  # fmt: skip
@@ -161,7 +160,8 @@ def as_rows(rows: list[dict]) -> pd.DataFrame:
     return check(frame.astype(kinds), "estimates")
 
 
-def _row(result: EffectResult, by: str, category: str) -> dict:
+def row_of(result: EffectResult, by: str, category: str) -> dict:
+    """What every row about an effect has: its conditions, and whom it rests on; the numbers are the caller's."""
     conditions = {name: getattr(result, name) for name in CONDITIONS if name != "outcome"}
     return conditions | {
         "measure": result.measure,
