@@ -1,0 +1,329 @@
+"""The three distinctions: did what should fall fall, and was what must be kept kept? Yes, no, or cannot tell, by rule.
+
+Every indicator has a margin, settled before anybody looks, and is judged by the interval [l, u] of its change, turned so
+that harm is above zero. ``[l', u']`` is the same interval widened for the k indicators of the distinction (Bonferroni)::
+
+    indicator              kept         broken        open
+    required to fall       u < 0        l' > −margin  else     a fall smaller than its margin is no fall that matters
+    must not rise (fall)   u < margin   l' > margin   else     non-inferiority (Blackwelder 1982)
+    stated by another test as stated there: a relapse, hours that moved
+
+    verdict      yes           every indicator is kept
+                 no            any indicator is broken
+                 cannot_tell   else; also when an indicator has no interval, or nothing is required
+
+A yes needs every test to succeed, so that none needs an adjustment: the probability of a false yes is at most that of
+its least likely part, half of 1 − confidence level (intersection-union test: Berger 1982). A no needs only one, so those
+tests share that error; without the wider interval five indicators would give a false no five times as often.
+Of a required fall told from zero and yet below its margin both would hold: it is broken, as "small".
+
+What the rule cannot do: margins are decisions, and a guard that nobody asked about guards nothing. Distinctions name
+both what was left open and what was not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis_lib.errors import UsageError
+from analysis_lib.reforms import Reform
+from analysis_lib.study import NATION, Study
+from analysis_lib.tables.contracts import CONTRACTS, check
+from analysis_lib.time_use.activities import all_measures
+
+Wanted = Literal["fall", "rise", "not_rise", "not_fall"]
+Status = Literal["kept", "broken", "open"]
+Answer = Literal["yes", "no", "cannot_tell"]
+
+BY_GUARDRAIL, BY_VERDICT = "guardrail", "verdict"
+REQUIRED: tuple[Wanted, ...] = ("fall", "rise")
+BETTER_ABOVE: tuple[Wanted, ...] = ("rise", "not_fall")
+# Margins by unit where nobody gave one; hours take the study's smallest change that matters.
+MARGINS = {
+    "share": 0.05,  # one official in twenty, or one task in twenty
+    "score": 0.2,  # of an item of five points: one official in five moves by a point
+    "count": 0.5,  # meetings, documents, apps
+}
+LATELY = "_lately"  # the change of a measure in the last quarters in force
+POWER_GUARDS = (
+    "duplicate_share", "coping", "coping_combined", "pressure", "authority_gap", "leave_intention_under_35",
+    "leaving_under_35",
+)  # fmt: skip
+LASTING_GUARDS = ("group_digital", "group_for_show", "gross_out_of_hours")
+MOVED = ("offline_to_online", "pen_to_fingertip", "toothpaste")
+FURTHER_SHARES = ("coping_combined", "leaving_under_35")
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """What is watched.
+
+    Attributes
+    ----------
+    measure : str
+        Key of the row that tells of its change.
+    wanted : str
+        ``fall`` and ``rise`` are required; ``not_rise`` and ``not_fall`` guard.
+    margin : float
+        In the measure's unit: of a required change, the smallest that matters; of a guard, the harm that may be borne.
+        With none at all a guard is kept only when it is told to be better.
+    """
+
+    measure: str
+    wanted: Wanted
+    margin: float
+
+    def __post_init__(self) -> None:
+        if not self.margin >= 0:
+            raise UsageError(
+                f"a margin of {self.margin}",
+                where=f"guardrail {self.measure}",
+                fix="give one of zero or more",
+            )
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must change, rather than be kept."""
+        return self.wanted in REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Distinction:
+    """One question, and what answers it.
+
+    Attributes
+    ----------
+    key : str
+        ``responsibilities``, ``power`` or ``lasting``.
+    indicators : tuple of Indicator
+        Judged by the interval of a change.
+    stated : tuple of str
+        Keys of findings that other tests give as kept, broken or open.
+    not_asked : tuple of str
+        What would belong here and the study does not ask.
+    """
+
+    key: str
+    indicators: tuple[Indicator, ...]
+    stated: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An indicator or finding, judged; ``remark`` says why: ``told``, ``small``, ``wrong_way``, ``worse``, …"""
+
+    measure: str
+    status: Status
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailVerdict:
+    """The answer to a distinction.
+
+    Attributes
+    ----------
+    distinction : Distinction
+        What was asked.
+    answer : str
+        ``yes``, ``no``, ``cannot_tell``.
+    judged : tuple of Judged
+        Indicators, then findings of other tests.
+    reasons : tuple of str
+        Why it is not a yes: ``small.<measure>``, ``wrong_way.<measure>``, ``broken.<measure>``, ``open.<measure>``,
+        ``missing.<measure>``, and ``nothing_required`` where no change that should have come was asked about; of a no
+        only what broke. Empty exactly for a yes.
+    reservations : tuple of str
+        What a reader must know beside it: ``worse.<measure>`` for a guard told to be worse within its margin,
+        ``not_asked.<measure>``, and in a no what stayed open.
+    """
+
+    distinction: Distinction
+    answer: Answer
+    judged: tuple[Judged, ...]
+    reasons: tuple[str, ...]
+    reservations: tuple[str, ...]
+
+
+def three_distinctions(
+    study: Study,
+    reforms: Sequence[Reform] = (),
+    *,
+    further: Collection[str] = (),
+    margins: Mapping[str, float] | None = None,
+) -> list[Distinction]:
+    """The three distinctions of a study, from what it measures.
+
+    Parameters
+    ----------
+    reforms : sequence of Reform
+        The strictest ``service_may_fall_by`` of their plans is the margin of service hours.
+    further : collection of str
+        Keys of changes and findings that are no measures of the study: scales, leaving, findings of other tests.
+    margins : mapping of str to float, optional
+        Measure → margin, in the place of those by unit.
+
+    Notes
+    -----
+    Autonomy has no question of its own: the share of tasks without power, staff or money stands for it, in reverse.
+    """
+    settings = study.config.estimation
+    measures = all_measures(study)
+    given = {*measures, *further}
+
+    def margin(measure: str) -> float:
+        key = measure.removesuffix(LATELY)
+        if key in (margins or {}):
+            return (margins or {})[key]
+        if key == "service" and reforms:
+            return min(reform.plan.decision_rule.service_may_fall_by for reform in reforms)
+        unit = measures[key].unit if key in measures else "share" if key in FURTHER_SHARES else "score"
+        return MARGINS.get(unit, settings.smallest_change)
+
+    return [
+        Distinction(
+            key,
+            tuple(Indicator(name, wanted, margin(name)) for name, wanted in watched.items() if name in given),
+            tuple(name for name in stated if name in given),
+            tuple(name for name in [*watched, *stated] if name not in given),
+        )
+        for key, watched, stated in _questions(settings.headline, settings.nested)
+    ]
+
+
+def _questions(headline: str, nested: list[str]) -> list[tuple[str, dict[str, Wanted], list[str]]]:
+    """Key, what is watched and which findings of other tests count, of each distinction."""
+    responsibilities: dict[str, Wanted] = dict.fromkeys(nested, "not_rise")
+    responsibilities |= {headline: "fall", "service": "not_fall", "authority_gap": "not_rise"}
+    power: dict[str, Wanted] = dict.fromkeys(POWER_GUARDS, "not_rise")
+    lasting: dict[str, Wanted] = dict.fromkeys(LASTING_GUARDS, "not_rise")
+    return [
+        ("responsibilities", responsibilities, []),
+        ("power", {"group_inspection": "fall", **power}, []),
+        ("lasting", {headline + LATELY: "fall", **lasting}, ["relapse", *MOVED]),
+    ]
+
+
+def judge(
+    distinction: Distinction,
+    changes: pd.DataFrame,
+    *,
+    stated: Mapping[str, Status] | None = None,
+    confidence_level: float = 0.95,
+) -> GuardrailVerdict:
+    """Answer one distinction.
+
+    Parameters
+    ----------
+    changes : pandas.DataFrame
+        One row for each measure (changes of `estimate_change`, or effects): ``measure``, ``estimate``, ``ci_low``,
+        ``ci_high``, ``df``. Intervals may be of repeated looks; they then hold at every look.
+    stated : mapping of str to str
+        Findings of other tests: ``kept``, ``broken`` or ``open``; one that is not given is open.
+    confidence_level : float
+        Of the intervals.
+
+    Raises
+    ------
+    UsageError
+        When a measure has two rows, or nothing is watched by an interval.
+    """
+    stated = stated or {}
+    if not distinction.indicators:
+        raise UsageError("no indicator", where=f"distinction {distinction.key}", fix="measure at least one of them")
+    twice = sorted(set(changes["measure"][changes["measure"].duplicated()]))
+    if twice:
+        raise UsageError(f"{twice} have two changes", where=f"distinction {distinction.key}", fix="choose one of them")
+    numbers = {
+        str(row["measure"]): (row["estimate"], row["ci_low"], row["ci_high"], row["df"])
+        for row in changes.to_dict("records")
+    }
+    alpha, k = 1 - confidence_level, len(distinction.indicators)
+    judged = [_judged(each, numbers.get(each.measure), alpha, k) for each in distinction.indicators]
+    for name in distinction.stated:
+        status = stated.get(name)
+        judged.append(Judged(name, status or "open", status or "missing"))
+    broken = [f"{each.remark}.{each.measure}" for each in judged if each.status == "broken"]
+    unsettled = [f"{each.remark}.{each.measure}" for each in judged if each.status == "open"]
+    if not any(each.is_required for each in distinction.indicators):
+        unsettled.append("nothing_required")
+    return GuardrailVerdict(
+        distinction,
+        "no" if broken else "cannot_tell" if unsettled else "yes",
+        tuple(judged),
+        tuple(broken or unsettled),
+        (
+            *(f"worse.{each.measure}" for each in judged if each.remark == "worse"),
+            *(unsettled if broken else ()),
+            *(f"not_asked.{name}" for name in distinction.not_asked),
+        ),
+    )
+
+
+def _judged(indicator: Indicator, change: tuple[float, float, float, float] | None, alpha: float, k: int) -> Judged:
+    measure, margin = indicator.measure, indicator.margin
+    value, low, high, df = change or (np.nan,) * 4
+    if indicator.wanted in BETTER_ABOVE:
+        value, low, high = -value, -high, -low
+    if not low <= value <= high:  # also where a number is missing
+        return Judged(measure, "open", "missing")
+    df = df if df >= 1 else np.inf
+    wider = stats.t.isf(alpha / (2 * k), df) / stats.t.isf(alpha / 2, df)
+    lowest = value - (value - low) * wider
+    if indicator.is_required:
+        if lowest > -margin:
+            return Judged(measure, "broken", "wrong_way" if lowest > 0 else "small")
+        return Judged(measure, "kept", "told") if high < 0 else Judged(measure, "open", "open")
+    if lowest > margin:
+        return Judged(measure, "broken", "broken")
+    if high < margin:
+        return Judged(measure, "kept", "worse" if low > 0 else "kept")
+    return Judged(measure, "open", "open")
+
+
+def guardrails_table(verdicts: Sequence[GuardrailVerdict], changes: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts as rows of the contract ``estimates``, with columns ``outcome``, ``wanted``, ``margin`` and ``reasons``.
+
+    Rows ``guardrail`` have the category ``<distinction>.<measure>``, the numbers of the change and how it was judged.
+    Rows ``verdict`` have the category ``<distinction>``, the answer, and the change of the first required indicator.
+    ``reasons`` are joined by spaces, reservations after a bar. A change that is missing rests on nobody.
+    """
+    numbers = {str(row["measure"]): row for row in changes.to_dict("records")}
+    rows = []
+    for verdict in verdicts:
+        key, indicators = verdict.distinction.key, verdict.distinction.indicators
+        first = next((each for each in indicators if each.is_required), indicators[0])
+        reasons = " | ".join(" ".join(words) for words in (verdict.reasons, verdict.reservations))
+        rows.append(_row(numbers, first.measure, first) | {
+            "by": BY_VERDICT, "category": key, "outcome": verdict.answer, "reasons": reasons,
+        })  # fmt: skip
+        watched = {each.measure: each for each in indicators}
+        rows += [
+            _row(numbers, each.measure, watched.get(each.measure))
+            | {
+                "by": BY_GUARDRAIL,
+                "category": f"{key}.{each.measure}",
+                "outcome": each.status,
+                "reasons": each.remark,
+            }
+            for each in verdict.judged
+        ]
+    kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
+    kinds |= dict.fromkeys(("outcome", "wanted", "reasons"), "str") | {"margin": "float64"}
+    return check(pd.DataFrame(rows, columns=pd.Index(list(kinds))).astype(kinds), "estimates")
+
+
+def _row(numbers: Mapping[str, Mapping], measure: str, indicator: Indicator | None) -> dict:
+    blank = {"statistic": "effect", "unit": "score", "region": NATION, "period": "", "n": 0, "n_psu": 0}
+    judged_by = {
+        "wanted": indicator.wanted if indicator else "",
+        "margin": indicator.margin if indicator else float("nan"),
+    }
+    return {**blank, **numbers.get(measure, {}), "measure": measure, **judged_by}
