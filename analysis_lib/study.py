@@ -331,13 +331,18 @@ class Study:
 
     def region_name(self, code: str, language: str) -> str:
         """Name of a region in a language; the nation has the name given in ``regions.csv`` under ``all``."""
-        if code in self.regions.index:
-            return str(self.regions.at[code, f"name_{language}"])
+        if (name := self._region_names[language].get(code)) is not None:
+            return name
         if code == NATION:
             return {"zh": "全国", "en": "National"}[language]
         raise UsageError(
             f"{code!r} is not a region", where="region", fix=did_you_mean(code, [NATION, *self.regions.index])
         )
+
+    @cached_property
+    def _region_names(self) -> dict[str, dict[str, str]]:
+        names = {language: self.regions[f"name_{language}"] for language in ("zh", "en")}
+        return {language: {str(code): str(name) for code, name in each.items()} for language, each in names.items()}
 
     def regions_at(self, level: str, under: str = NATION) -> list[str]:
         """Codes of a level in file order, those below ``under`` only."""

@@ -19,6 +19,7 @@ UNRELIABLE = "u"  # published with a warning
 CHANGE_ARROW = "→"  # in the period of a row that is a difference of two periods
 
 READ_BY_INTERVAL = ("effect", "part")  # like a change, they may well be about zero
+OF_NOBODY = ("count", "claim")  # rest on no respondent's answers: counts are rounded, claims are public words
 MIN_RESIDUAL_DF = 10  # C13: respondents to spare behind a model
 MIN_EITHER_SIDE = 5  # C03: people for whom a share holds, and people for whom it does not
 SHARE_DECIMALS = 2  # C05: whole percent
@@ -35,16 +36,16 @@ def is_publishable_kind(estimates: pd.DataFrame) -> pd.Series:
 def was_asked(estimates: pd.DataFrame) -> pd.Series:
     """Measures that somebody answered; where nobody in the whole table did, nothing was asked and nothing is withheld.
 
-    A count of nobody is an answer.
+    A count of nobody is an answer, and so is what an authority claims.
     """
     answered = estimates.groupby("measure")["n"].transform("max") > 0
-    return answered | (estimates["statistic"] == "count")
+    return answered | estimates["statistic"].isin(OF_NOBODY)
 
 
 def too_few(estimates: pd.DataFrame, study: Study) -> pd.Series:
     """C01, C02, C03, C13: cells that rest on too few people or too few work units.
 
-    Counts are exempt: they are protected by their rounding (C04). What comes from a model says in ``residual_df``
+    Counts are exempt, being protected by their rounding (C04), and claims, which rest on no respondent. What comes from a model says in ``residual_df``
     how many respondents it has to spare, and in ``n`` how many tell its two sides apart.
     """
     limits = study.config.disclosure
@@ -56,7 +57,7 @@ def too_few(estimates: pd.DataFrame, study: Study) -> pd.Series:
     few |= (estimates["statistic"] == "share") & ~is_change(estimates) & one_sided
     spare = estimates["residual_df"] if "residual_df" in estimates.columns else pd.Series(0, index=estimates.index)
     few |= estimates["statistic"].isin(READ_BY_INTERVAL) & ~(spare >= MIN_RESIDUAL_DF)
-    return few & (estimates["statistic"] != "count")
+    return few & ~estimates["statistic"].isin(OF_NOBODY)
 
 
 def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) -> pd.Series:
@@ -87,7 +88,8 @@ def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) 
 def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
     """R16: ``u`` or ``x`` by coefficient of variation; a mean without a standard error is ``x``.
 
-    Changes, effects and parts are read by their interval, and counts have no sampling error: none is marked.
+    Changes, effects, parts and scores are read by their interval, being possibly about zero; counts and claims have no
+    sampling error. None of these is marked.
     """
     limits = study.config.disclosure
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -96,9 +98,9 @@ def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
     marks = pd.Series("", index=estimates.index, dtype=object)
     marks[cv > limits.unreliable_cv] = UNRELIABLE
     marks[(cv > limits.withheld_cv) | unknown] = NOT_RELIABLE
-    by_interval = is_change(estimates) | estimates["statistic"].isin(READ_BY_INTERVAL)
+    by_interval = is_change(estimates) | estimates["statistic"].isin(READ_BY_INTERVAL) | (estimates["unit"] == "score")
     marks[by_interval & ~estimates["estimate"].isna()] = ""
-    marks[estimates["statistic"] == "count"] = ""
+    marks[estimates["statistic"].isin(OF_NOBODY)] = ""
     return marks
 
 

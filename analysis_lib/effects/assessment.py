@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from analysis_lib.effects.designs import Design, blank_result, settle_designs
 from analysis_lib.effects.difference_in_differences import Contrasts, by_event_time, by_period
+from analysis_lib.effects.four_series import compliance, four_series
 from analysis_lib.effects.inference import estimate_contrasts
 from analysis_lib.effects.interrupted_time_series import segmented
+from analysis_lib.effects.multiplicity import adjust_measures
 from analysis_lib.effects.panel import Panel
 from analysis_lib.effects.randomisation import choose_inference, randomise
-from analysis_lib.effects.results import EffectResult, as_rows, checks_table, effects_table, row_of
-from analysis_lib.effects.robustness import run_checks
-from analysis_lib.effects.rollout import NATIONAL, n_units, reform_panels
-from analysis_lib.effects.specification_curve import (
-    Alternatives,
-    Choices,
-    contrast,
-    finest,
-    prepared,
-    specification_curve,
-)
+from analysis_lib.effects.results import BY_EFFECT, EffectResult, as_rows, effects_table, row_of
+from analysis_lib.effects.specification_curve import contrast, finest, prepared
 from analysis_lib.effects.specification_curve import estimate as estimate_way
+from analysis_lib.effects.synthetic_control import synthetic
+from analysis_lib.effects.trials import try_effect
 from analysis_lib.effects.two_way import two_way
 from analysis_lib.effects.verdicts import verdict
 from analysis_lib.errors import DesignError
-from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.estimation import estimate
 from analysis_lib.time_use.activities import all_measures
 
 CAUSAL, SINCE = "causal", "since"
-TRENDS_BY = "exposure"
-UNEXPOSED = "group_core"  # hours of officials' own duties, which no reform of burdens means to cut
+TRENDS_BY, RETURNED_BY = "exposure", "returned"
 ASSIGNMENTS = 200  # of starts to regions, where they are drawn; contrasts are built anew for each
+FOUND_BY_CHANCE = 0.05  # p value, allowed for the number of measures, above which no direction is named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,27 +45,28 @@ class Assessment:
     ----------
     effects : pandas.DataFrame
         Rows of `results.effects_table`; ``outcome`` of the planned estimator is the verdict's key and, after a dot,
-        whether a causal word is allowed (``causal``) or not (``since``).
+        whether a causal word is allowed (``causal``) or not (``since``). Of further measures a direction is named only
+        where it stands allowing for how many were looked at (Holm 1979). Rows ``returned`` are full-time equivalents.
     paths : pandas.DataFrame
         By quarters since the start (``by`` is ``event_time``) and by start and quarter (``group_time``).
     trends : pandas.DataFrame
         Means of regions with the reform, without it, and what the former would have been (``exposure``).
-    checks, specifications : pandas.DataFrame
-        Checks (`results.checks_table`), and every declared way to estimate the effect on the primary measure.
+    series : pandas.DataFrame
+        Claimed, counted, measured and felt (``four_series``), and whether caps were kept (``compliance``).
     impossible : dict of str to str
-        Reform → why no effect of it can be estimated.
+        Reform, or reform and measure after a dot → why no effect of it can be estimated.
     """
 
     effects: pd.DataFrame
     paths: pd.DataFrame
     trends: pd.DataFrame
-    checks: pd.DataFrame
-    specifications: pd.DataFrame
+    series: pd.DataFrame
     impossible: dict[str, str]
 
 
 def assess_reforms(
     official_quarters: pd.DataFrame,
+    sample: pd.DataFrame,
     *,
     study: Study,
     quarters: Sequence[str],
@@ -81,6 +78,8 @@ def assess_reforms(
     ----------
     official_quarters : pandas.DataFrame
         The whole sample of the quarters.
+    sample : pandas.DataFrame
+        The officials drawn in these quarters, whether or not they answered; empty where no list was kept.
     quarters : sequence of str
         Consecutive quarters up to the one under report.
     progress : callable, optional
@@ -89,81 +88,60 @@ def assess_reforms(
     Notes
     -----
     The estimator follows the plan of the register and the rollout: regions of different starts, or some that never had
-    the reform, are compared (imputation; group-time effects and two-way fixed effects beside it); a reform that came
-    to all at once leaves a break in one series and no clean control. With few regions on a side intervals come from
-    randomisation.
+    the reform, are compared (imputation; group-time effects and two-way fixed effects beside it); one region among many
+    stands beside a synthetic control; a reform that came to all at once leaves a break in one series and no clean
+    control. With few regions on a side intervals come from randomisation.
     """
-    reforms = read_reforms(study)
-    results: list[EffectResult] = []
-    rows: dict[str, list[dict]] = {"paths": [], "trends": [], "specifications": []}
-    impossible = {}
-    for reform in reforms:
-        if progress:
-            progress(reform.title_en)
+    designs, impossible = settle_designs(official_quarters, study=study, quarters=quarters, progress=progress)
+    found = _Found(impossible=impossible)
+    for design in designs:
         try:
-            _assess(official_quarters, reform, reforms, study, list(quarters), results, rows)
+            if design.is_for_all_at_once:
+                found.results += _breaks(official_quarters, design, study, list(quarters))
+            else:
+                _compare(found, design, official_quarters, sample, study)
         except DesignError as error:
-            impossible[reform.id] = str(error)
-    smallest = {reform.id: reform.smallest_change for reform in reforms}
-    effects = effects_table(results)
-    effects["outcome"] = [outcome_of(result, smallest[result.reform]) for result in results]
-    return Assessment(
-        effects,
-        as_rows(rows["paths"]),
-        as_rows(rows["trends"]),
-        checks_table(results),
-        as_rows(rows["specifications"]),
-        impossible,
-    )
+            impossible[design.reform.id] = str(error)
+    effects = pd.concat([effects_table(found.results), as_rows(found.returned)], ignore_index=True)
+    effects.loc[: len(found.results) - 1, "outcome"] = _outcomes(found.results, designs)
+    found.series += _series(official_quarters, effects, designs, study, list(quarters))
+    series = pd.concat([as_rows([]), *found.series], ignore_index=True)
+    return Assessment(effects, as_rows(found.paths), as_rows(found.trends), series, impossible)
 
 
-def measures_assessed(study: Study, reform: Reform) -> list[str]:
-    """Measures on which a reform is judged: the primary one, its own, the nested ones, each group of hours, counts and felt."""
-    known, settings = all_measures(study), study.config.estimation
-    of_groups = [key for key in known if key.startswith("group_") and key != "group_personal"]
-    counted = [cap.measure for cap in reform.caps]
-    felt = [key for group in reform.groups for key in known if key == f"felt_{group}"]
-    wanted = [reform.plan.primary or settings.headline, *reform.measures, *settings.nested, *of_groups, *counted, *felt]
-    return [key for key in dict.fromkeys(wanted) if key in known]
+@dataclass(slots=True)
+class _Found:
+    """What has been found so far."""
+
+    impossible: dict[str, str]
+    results: list[EffectResult] = field(default_factory=list)
+    returned: list[dict] = field(default_factory=list)
+    paths: list[dict] = field(default_factory=list)
+    trends: list[dict] = field(default_factory=list)
+    series: list[pd.DataFrame] = field(default_factory=list)
 
 
-def _assess(
-    officials: pd.DataFrame,
-    reform: Reform,
-    reforms: list[Reform],
-    study: Study,
-    quarters: list[str],
-    results: list[EffectResult],
-    rows: dict[str, list[dict]],
-) -> None:
-    keys = measures_assessed(study, reform)
-    if reform.level == NATIONAL or _binds_everywhere_at_once(reform, study):
-        results += _breaks(officials, keys, reform, study, quarters)
-        return
-    panels = reform_panels(officials, keys, reform, study=study, quarters=quarters, others=reforms)
-    way = Choices(
-        # By itself the more precise of the two: means of a survey scatter, and imputation uses every quarter before.
-        estimator="group_time" if reform.plan.estimator == "group_time" else "imputation",
-        comparison=reform.plan.comparison,
-        anticipation=reform.plan.anticipation,
-        date=reform.plan.treatment_date,
-    )
-    units = n_units(officials, quarters)
-    build = _remembered(way)
-    for key, panel in panels.items():
-        with_checks = key == keys[0] or key in reform.measures
-        found = _of_measure(
-            key, panel, way, reform, study, units, build=build, unexposed=panels.get(UNEXPOSED), with_checks=with_checks
-        )
-        results += found
-        planned = found[0]
-        rows["paths"] += _paths(planned, panel, way, reform)
-        if with_checks:
-            rows["trends"] += _trends(planned, panel, way, reform)
-            rows["specifications"] += _specifications(planned, panel, way, reform)
+# -- where regions can be compared ----------------------------------------------------------------------
 
 
-def _remembered(way: Choices) -> Callable[[Panel], Contrasts]:
+def _compare(found: _Found, design: Design, officials: pd.DataFrame, sample: pd.DataFrame, study: Study) -> None:
+    build = _remembered(design)
+    for key, panel in design.panels.items():
+        try:
+            results = _of_measure(key, design, officials, sample, study, build)
+        except DesignError as error:
+            if key == design.primary:
+                raise
+            found.impossible[f"{design.reform.id}.{key}"] = str(error)
+            continue
+        found.results += results
+        found.paths += _paths(results[0], panel, design)
+        if key in design.checked:
+            found.trends += _trends(results[0], panel, design)
+            found.returned.append(_returned(results[0], panel, study))
+
+
+def _remembered(design: Design) -> Callable[[Panel], Contrasts]:
     """The planned contrast of a panel; measures share their rollouts, so each is built once."""
     built: dict[tuple[bytes, ...], Contrasts] = {}
 
@@ -171,55 +149,70 @@ def _remembered(way: Choices) -> Callable[[Panel], Contrasts]:
         shares = [np.ascontiguousarray(share).tobytes() for share in panel.exposures.values()]
         rollout = (panel.starts.tobytes(), panel.weights.tobytes(), str(panel.values.shape).encode(), *shares)
         if rollout not in built:
-            built[rollout] = contrast(panel, way)
+            built[rollout] = contrast(panel, design.way)
         return built[rollout]
 
     return build
 
 
-def _binds_everywhere_at_once(reform: Reform, study: Study) -> bool:
-    starts = reform.starts_by(reform.plan.treatment_date)
-    everywhere = study.regions_at(reform.level)
-    return len({starts.get(code) for code in everywhere}) == 1
-
-
-# -- where regions can be compared ----------------------------------------------------------------------
-
-
 def _of_measure(
     key: str,
-    panel: Panel,
-    way: Choices,
-    reform: Reform,
+    design: Design,
+    officials: pd.DataFrame,
+    sample: pd.DataFrame,
     study: Study,
-    units: int,
-    *,
     build: Callable[[Panel], Contrasts],
-    unexposed: Panel | None,
-    with_checks: bool,
 ) -> list[EffectResult]:
     """The planned estimate, the imputation (or group-time) estimate beside it, and two-way fixed effects as a foil."""
-    unit = all_measures(study)[key].unit
-    level = study.config.estimation.confidence_level
-    frame = EffectResult(
-        reform=reform.id, measure=key, unit=unit, estimand="treated", estimator=way.estimator,
-        comparison=way.comparison, inference="cohort", treatment_date=way.date,
-        period=f"{panel.periods[0]}–{panel.periods[-1]}", estimate=math.nan, se=math.nan, df=math.nan,
-        ci_low=math.nan, ci_high=math.nan, p_value=math.nan, n_treated=int(panel.is_ever.sum()),
-        n_comparison=int((~panel.is_ever).sum()), n=panel.n, n_psu=units, left_out=panel.left_out,
-    )  # fmt: skip
-    planned = _filled(frame, estimate_way(panel, way, confidence_level=level))
-    if choose_inference(panel) == "randomisation":
-        drawn = randomise(build, prepared(panel, way), confidence_level=level, assignments=ASSIGNMENTS)
-        planned = replace(planned, inference="randomisation", df=math.nan, ci_low=drawn.ci_low, ci_high=drawn.ci_high,
-                          p_value=drawn.p_value)  # fmt: skip
-    if with_checks:
-        checks = run_checks(panel, smallest_change=reform.smallest_change, way=way, unit=unit, unexposed=unexposed)
+    panel, way, level = design.panels[key], design.way, design.confidence_level
+    blank = blank_result(key, design, study)
+    planned = _planned(blank, panel, design, build)
+    if key in design.checked:
+        checks = try_effect(key, design, officials, sample, study=study)
         planned = replace(planned, checks=tuple(checks))
-    other = replace(way, estimator="imputation" if way.estimator == "group_time" else "group_time")
-    beside = _filled(replace(frame, estimator=other.estimator), estimate_way(panel, other, confidence_level=level))
+    others = [each for each in ("imputation", "group_time") if each != design.estimator]
+    if design.estimator in ("imputation", "group_time"):
+        others = others[:1]
+    beside = [
+        _filled(
+            replace(blank, estimator=each, comparison="not_yet"),
+            estimate_way(panel, replace(way, estimator=each, comparison="not_yet"), confidence_level=level),
+        )
+        for each in others
+    ]
     foil = estimate_contrasts(two_way(panel), panel, inference="cluster", confidence_level=level).frame.iloc[0]
-    return [planned, beside, _filled(replace(frame, estimator="two_way", inference="cluster"), foil)]
+    foil = _filled(replace(blank, estimator="two_way", comparison="not_yet", inference="cluster"), foil)
+    return [planned, *beside, foil]
+
+
+def _planned(blank: EffectResult, panel: Panel, design: Design, build: Callable[[Panel], Contrasts]) -> EffectResult:
+    way, level = design.way, design.confidence_level
+    if design.estimator == "synthetic":
+        made = synthetic(panel, confidence_level=level)
+        return replace(blank, comparison="never", inference="placebo", estimate=made.estimate, se=made.se,
+                       ci_low=made.ci_low, ci_high=made.ci_high, p_value=made.p_value, se_sampling=made.se_sampling)  # fmt: skip
+    if design.estimator == "interrupted_series":
+        return replace(_break_of_regions(blank, panel, level), comparison="none", inference="serial", estimand="level")
+    planned = _filled(blank, estimate_way(panel, way, confidence_level=level))
+    if choose_inference(panel) == "cohort":
+        return planned
+    drawn = randomise(build, prepared(panel, way), confidence_level=level, assignments=ASSIGNMENTS)
+    return replace(planned, inference="randomisation", df=math.nan, ci_low=drawn.ci_low, ci_high=drawn.ci_high,
+                   p_value=drawn.p_value)  # fmt: skip
+
+
+def _break_of_regions(blank: EffectResult, panel: Panel, confidence_level: float) -> EffectResult:
+    """A break in the mean of the regions with the reform, where the plan asks for that instead of a comparison."""
+    if len(panel.cohorts) != 1:
+        raise DesignError("its regions began at different times, so that no one quarter breaks their series",
+                          where=f"{blank.reform}, plan.estimator", fix='plan "auto", "imputation" or "group_time"')  # fmt: skip
+    share = np.where(panel.is_ever, panel.weights, 0.0) / panel.weights[panel.is_ever].sum()
+    series = pd.DataFrame({"period": panel.periods, "estimate": share @ panel.values})
+    sampling = None if panel.sampling is None else np.einsum("r,rst->st", share**2, panel.sampling)
+    found = segmented(
+        series, start=panel.periods[panel.cohorts[0]], sampling=sampling, confidence_level=confidence_level
+    )
+    return _filled(blank, found.effects.to_dict("index")["average"])
 
 
 def _filled(result: EffectResult, found: Mapping[Any, Any] | pd.Series) -> EffectResult:
@@ -235,9 +228,10 @@ def _filled(result: EffectResult, found: Mapping[Any, Any] | pd.Series) -> Effec
     )
 
 
-def _paths(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> Iterator[dict]:
+def _paths(result: EffectResult, panel: Panel, design: Design) -> Iterator[dict]:
     """By group-time effects, whichever estimator was planned: they show the quarters before the start too."""
-    way, result = replace(way, estimator="group_time"), replace(result, estimator="group_time", inference="cohort")
+    way, reform = replace(design.way, estimator="group_time", comparison=design.reform.plan.comparison), design.reform
+    result = replace(result, estimator="group_time", inference="cohort", comparison=way.comparison)
     chosen = prepared(panel, way)
     effects = finest(chosen, way)
     numbers = ["estimate", "se", "df", "ci_low", "ci_high"]
@@ -248,10 +242,11 @@ def _paths(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> 
         yield row_of(result, "group_time", f"{reform.id}.{start}.{quarter}") | {name: row[name] for name in numbers}
 
 
-def _trends(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> Iterator[dict]:
+def _trends(result: EffectResult, panel: Panel, design: Design) -> Iterator[dict]:
     """Means with and without the reform, and with it less its effect; standard errors are those of sampling."""
-    chosen = prepared(panel, way)
-    moved = _effect_on_the_treated_mean(by_period(finest(chosen, way), chosen), chosen)
+    chosen = prepared(panel, design.way)
+    moved = _effect_on_the_treated_mean(by_period(finest(chosen, design.way), chosen), chosen)
+    reach = stats.norm.ppf((1 + design.confidence_level) / 2)
     for place, quarter in enumerate(panel.periods):
         lines = {"treated": _mean_of(panel, panel.is_ever, place)}
         if (~panel.is_ever).any():
@@ -262,9 +257,9 @@ def _trends(result: EffectResult, panel: Panel, way: Choices, reform: Reform) ->
             se = math.nan
             if panel.sampling is not None:
                 se = math.sqrt(np.einsum("rs,rst,rt->", weights, panel.sampling, weights))
-            yield row_of(result, TRENDS_BY, f"{reform.id}.{name}") | {
-                "statistic": "mean", "estimate": value, "se": se, "ci_low": value - 2 * se, "ci_high": value + 2 * se,
-                "period": quarter}  # fmt: skip
+            yield row_of(result, TRENDS_BY, f"{result.reform}.{name}") | {
+                "statistic": "mean", "estimate": value, "se": se, "ci_low": value - reach * se,
+                "ci_high": value + reach * se, "period": quarter}  # fmt: skip
 
 
 def _mean_of(panel: Panel, chosen: np.ndarray, place: int) -> np.ndarray:
@@ -282,39 +277,29 @@ def _effect_on_the_treated_mean(by_quarter: Contrasts, panel: Panel) -> dict[int
     }
 
 
-def _specifications(result: EffectResult, panel: Panel, way: Choices, reform: Reform) -> Iterator[dict]:
-    """Every declared way; a date that the register lacks, or that leaves nobody to compare with, is no choice."""
-    curve = specification_curve(panel, way, alternatives=_alternatives(panel), draws=0)
-    for row in curve.frame.to_dict("records"):
-        sample = ["others_out" if row["takes_out_others"] else "others_in", "officials" if row["weighs"] else "equal",
-                  f"early_{row['anticipation']}", row["window"]]  # fmt: skip
-        parts = ["planned" if row["is_planned"] else "other", row["estimator"], row["comparison"], row["date"],
-                 "-".join(sample)]  # fmt: skip
-        numbers = {name: row[name] for name in ("estimate", "se", "ci_low", "ci_high")}
-        yield row_of(result, "specification", ".".join([reform.id, *parts])) | numbers
-
-
-def _alternatives(panel: Panel) -> Alternatives:
-    """A window without the first quarter, where enough are left before the first start."""
-    first = min(panel.cohorts)
-    return Alternatives(windows={"later": (1, len(panel.periods) - 1)} if first > 2 else {})
+def _returned(result: EffectResult, panel: Panel, study: Study) -> dict:
+    """Full-time equivalents given back: hours less per official, times the officials where it is in force at the end."""
+    officials = float(panel.weights[panel.is_ever].sum())
+    each = -officials / study.config.estimation.standard_week_hours
+    return row_of(result, RETURNED_BY, f"{result.reform}.{result.measure}") | {
+        "unit": "fte", "estimate": each * result.estimate, "se": abs(each) * result.se, "df": result.df,
+        "ci_low": each * result.ci_high, "ci_high": each * result.ci_low}  # fmt: skip
 
 
 # -- where all had it at once ---------------------------------------------------------------------------
 
 
 def _breaks(
-    officials: pd.DataFrame, keys: list[str], reform: Reform, study: Study, quarters: list[str]
+    official_quarters: pd.DataFrame, design: Design, study: Study, quarters: list[str]
 ) -> Iterator[EffectResult]:
     """A break in the national series of each measure; nothing tells the reform from what else came with it."""
+    reform, known = design.reform, all_measures(study)
     start = str(next(iter(reform.starts_by(reform.plan.treatment_date).values())))
-    known = all_measures(study)
-    series = estimate(officials, keys, study=study, periods={each: [each] for each in quarters}, regions=[NATION])
-    for key in keys:
+    periods = {each: [each] for each in quarters}
+    series = estimate(official_quarters, design.measures, study=study, periods=periods, regions=[NATION])
+    for key in design.measures:
         rows = series[(series["measure"] == key) & series["estimate"].notna()]
-        found = segmented(
-            rows[["period", "estimate", "se"]], start=start, confidence_level=study.config.estimation.confidence_level
-        )
+        found = segmented(rows[["period", "estimate", "se"]], start=start, confidence_level=design.confidence_level)
         blank = EffectResult(
             reform=reform.id, measure=key, unit=known[key].unit, estimand="level", estimator="interrupted_series",
             comparison="none", inference="serial", treatment_date=reform.plan.treatment_date,
@@ -325,7 +310,66 @@ def _breaks(
         yield _filled(blank, found.effects.to_dict("index")["average"])
 
 
-def outcome_of(result: EffectResult, smallest_change: float) -> str:
+# -- words and the four series --------------------------------------------------------------------------
+
+
+def _outcomes(results: list[EffectResult], designs: list[Design]) -> list[str]:
     """The verdict in one word: its key and, after a dot, whether a causal word is allowed."""
-    judged = verdict(result, smallest_change=smallest_change)
+    by_id = {design.reform.id: design for design in designs}
+    frame = pd.DataFrame(
+        [
+            {
+                "reform": result.reform,
+                # What a reform means to cut was named before anybody looked; all else is one wide net.
+                "family": result.measure in by_id[result.reform].reform.measures,
+                "measure": result.measure,
+                "p_value": result.p_value,
+            }
+            for result in results
+        ],
+        columns=pd.Index(["reform", "family", "measure", "p_value"]),
+    )
+    planned = np.array([result.estimator == by_id[result.reform].estimator for result in results], dtype=bool)
+    primary = {name: design.primary for name, design in by_id.items()}
+    adjusted = adjust_measures(frame[planned], primary)["p_adjusted"].reindex(frame.index)
+    return [
+        _outcome(result, by_id[result.reform], p_adjusted=float(p)) for result, p in zip(results, adjusted, strict=True)
+    ]
+
+
+def _outcome(result: EffectResult, design: Design, *, p_adjusted: float) -> str:
+    judged = verdict(result, smallest_change=design.reform.smallest_change)
+    is_told = judged.key in ("returned_hours", "added_hours")
+    # Of many measures one lies off zero by chance: beyond the primary one a direction must stand allowing for that.
+    if is_told and result.measure != design.primary and p_adjusted > FOUND_BY_CHANCE:
+        return f"cannot_tell.{SINCE}"
     return f"{judged.key}.{CAUSAL if judged.is_causal else SINCE}"
+
+
+def _series(
+    official_quarters: pd.DataFrame, effects: pd.DataFrame, designs: list[Design], study: Study, quarters: list[str]
+) -> Iterator[pd.DataFrame]:
+    """Claimed, counted, measured and felt, and whether the caps were kept."""
+    known, periods = all_measures(study), {each: [each] for each in quarters}
+    wanted = [key for design in designs for key in _in_series(design) if key in known]
+    regions = [code for design in designs for code in ([NATION] if design.is_for_all_at_once else design.reform.units)]
+    if not wanted:
+        return
+    means = estimate(
+        official_quarters,
+        list(dict.fromkeys(wanted)),
+        study=study,
+        periods=periods,
+        regions=list(dict.fromkeys(regions)),
+    )
+    for design in designs:
+        reform = design.reform
+        planned = effects[(effects["by"] == BY_EFFECT) & (effects["category"] == f"{reform.id}.{design.estimator}")]
+        planned = planned[planned["measure"].isin(reform.measures)]
+        yield four_series(reform, study=study, counts=means, effects=planned, felt=means)
+        yield compliance(reform, study=study, counts=means)
+
+
+def _in_series(design: Design) -> list[str]:
+    reform = design.reform
+    return [*reform.measures, *(cap.measure for cap in reform.caps), *(f"felt_{group}" for group in reform.groups)]

@@ -128,12 +128,11 @@ class _Figure:
 
 
 def _claimed(reform: Reform, study: Study) -> Iterator[dict]:
-    for place, claim in enumerate(reform.claims, start=1):
-        about = claim.measure or f"claim{place}"
+    for about, claim in reform.keyed_claims:
         unit = _unit(claim.measure, study) if claim.measure else claim.unit or "index"
         yield {
             "measure": about,
-            "statistic": "effect",
+            "statistic": "claim",
             "unit": "share" if claim.change is not None else unit,
             "region": NATION,
             "by": BY_SERIES,

@@ -74,15 +74,17 @@ def estimate_contrasts(
     se = np.sqrt(np.diag(covariance))
     t = np.divide(estimate, se, out=np.full(len(se), np.nan), where=se > 0)
     reach = stats.t.ppf((1 + confidence_level) / 2, df) * se
-    frame = contrasts.index.assign(
-        estimate=estimate,
-        se=se,
-        df=df,
-        ci_low=estimate - reach,
-        ci_high=estimate + reach,
-        p_value=2 * stats.t.sf(np.abs(t), df),
-        se_sampling=_sampling_errors(contrasts, panel),
-    )
+    numbers = {
+        "estimate": estimate,
+        "se": se,
+        "df": df,
+        "ci_low": estimate - reach,
+        "ci_high": estimate + reach,
+        "p_value": 2 * stats.t.sf(np.abs(t), df),
+        "se_sampling": _sampling_errors(contrasts, panel),
+    }
+    # Made whole: columns assigned to a frame one by one take as long as all of the above.
+    frame = pd.DataFrame(dict(contrasts.index.items()) | numbers, index=contrasts.index.index)
     return Estimated(frame, covariance)
 
 

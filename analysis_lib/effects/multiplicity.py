@@ -13,12 +13,12 @@ METHODS = {"holm": "holm", "benjamini_hochberg": "fdr_bh"}
 def adjust_measures(
     effects: pd.DataFrame, primary: dict[str, str], *, method: Literal["holm", "benjamini_hochberg"] = "holm"
 ) -> pd.DataFrame:
-    """Add ``is_primary`` and ``p_adjusted``; the primary measure of each reform stands alone, the others are a family.
+    """Add ``is_primary`` and ``p_adjusted``; the primary measure of each reform stands alone, the others are families.
 
     Parameters
     ----------
     effects : pandas.DataFrame
-        With reform, measure and p_value, a row for each measure of a reform.
+        With reform, family, measure and p_value, a row for each measure of a reform.
     primary : dict of str to str
         Reform → the measure that its plan named beforehand.
     method : str
@@ -34,6 +34,6 @@ def adjust_measures(
     is_primary = effects["measure"] == effects["reform"].map(primary)
     adjusted = effects["p_value"].astype(float).copy()
     others = effects[~is_primary & adjusted.notna()]
-    for _, rows in others.groupby("reform"):
+    for _, rows in others.groupby(["reform", "family"]):
         adjusted[rows.index] = np.asarray(multipletests(rows["p_value"], method=METHODS[method])[1])
     return effects.assign(is_primary=is_primary, p_adjusted=adjusted)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -10,19 +13,57 @@ from analysis_lib.measures import CombinedMeasure, DiaryMeasure, Measure
 from analysis_lib.quarters import Quarter
 from analysis_lib.reforms import DateKind, Reform
 from analysis_lib.study import Study
-from analysis_lib.survey.cells import cell_means
+from analysis_lib.survey.cells import CellMeans, cell_means
 from analysis_lib.time_use.activities import all_measures
 
 NATIONAL = "nation"  # level of a reform that was given to all at once
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """What was measured in the regions of one level, by quarter.
+
+    Attributes
+    ----------
+    rows : pandas.DataFrame
+        Official-quarters behind it.
+    level : str
+        Column that holds the regions.
+    regions, quarters : list of str
+        With data, in the order of the means.
+    means : dict of str to CellMeans
+        By measure.
+    """
+
+    rows: pd.DataFrame
+    level: str
+    regions: list[str]
+    quarters: list[str]
+    means: dict[str, CellMeans]
+
+
+def measure_cells(
+    official_quarters: pd.DataFrame, keys: list[str], *, study: Study, level: str, quarters: list[str]
+) -> Cells:
+    """Means of measures by region of a level and quarter; reforms of one level share them.
+
+    Raises
+    ------
+    UsageError
+        For a measure that is no mean.
+    """
+    rows = official_quarters[official_quarters["quarter"].isin(quarters)]
+    regions = [code for code in study.regions_at(level) if (rows[level] == code).any()]
+    means = cell_means(rows, keys, study=study, level=level, regions=regions, quarters=quarters)
+    return Cells(rows, level, regions, quarters, means)
+
+
 def reform_panels(
-    official_quarters: pd.DataFrame,
+    cells: Cells,
     keys: list[str],
     reform: Reform,
     *,
     study: Study,
-    quarters: list[str],
     others: list[Reform],
     date: DateKind | None = None,
 ) -> dict[str, Panel]:
@@ -30,8 +71,10 @@ def reform_panels(
 
     Parameters
     ----------
+    cells : Cells
+        Of the reform's level.
     keys : list of str
-        Measures that are means; one that was not asked in the same quarters everywhere has no panel.
+        Measures wanted; one that was not asked in the same quarters everywhere has no panel.
     others : list of Reform
         Further reforms of the study; of these, panels hold those that mean to cut some of the same hours.
     date : str, optional
@@ -48,30 +91,38 @@ def reform_panels(
         When the register does not give the date, or no region is left.
     """
     starts = reform.starts_by(date or reform.plan.treatment_date)
-    rows = official_quarters[official_quarters["quarter"].isin(quarters)]
-    regions = [code for code in study.regions_at(reform.level) if (rows[reform.level] == code).any()]
-    means = cell_means(rows, keys, study=study, level=reform.level, regions=regions, quarters=quarters)
+    rows, regions, quarters = cells.rows, cells.regions, cells.quarters
     known, panels = all_measures(study), {}
-    stands_for = rows.groupby(reform.level)["weight"].sum().reindex(regions).to_numpy(float) / len(quarters)
+    stands_for = rows.groupby(cells.level)["weight"].sum().reindex(regions).to_numpy(float) / len(quarters)
     for key in keys:
-        asked = np.flatnonzero(np.isfinite(means[key].values).any(axis=0))
+        asked = np.flatnonzero(np.isfinite(cells.means[key].values).any(axis=0))
         if not len(asked) or len(asked) < asked[-1] - asked[0] + 1:
             continue
         used = slice(int(asked[0]), int(asked[-1]) + 1)
         at = [Quarter.parse(quarter) for quarter in quarters[used]]
         cut_alike = [other for other in others if other.id != reform.id and _share_hours(known[key], other)]
-        people = means[key].people[:, used]
+        people = cells.means[key].people[:, used]
         panels[key] = make_panel(
             regions,
             [str(quarter) for quarter in at],
-            means[key].values[:, used],
-            np.array([max(0, starts[code] - at[0]) if code in starts else len(at) for code in regions]),
+            cells.means[key].values[:, used],
+            positions_of(starts, regions, at),
             stands_for,
-            exposures=_that_vary({other.id: _exposure(rows, other, reform.level, regions, at) for other in cut_alike}),
-            sampling=means[key].covariance[:, used, used],
+            exposures=_that_vary({other.id: _exposure(rows, other, cells.level, regions, at) for other in cut_alike}),
+            sampling=cells.means[key].covariance[:, used, used],
             n=int(people.sum()),
         )
     return panels
+
+
+def positions_of(starts: dict[str, Quarter], regions: Sequence[str], quarters: Sequence[Quarter]) -> np.ndarray:
+    """Starts of regions as positions among the quarters: their number where there is none, 0 where it came before."""
+    return np.array(
+        [
+            min(max(0, starts[code] - quarters[0]), len(quarters)) if code in starts else len(quarters)
+            for code in regions
+        ]
+    )
 
 
 def n_units(official_quarters: pd.DataFrame, quarters: list[str]) -> int:

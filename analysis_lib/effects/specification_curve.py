@@ -117,9 +117,10 @@ def specification_curve(
     -----
     Ways with the same estimate and standard error are one way and count once.
 
-    The joint test assigns the starts to regions anew and estimates all ways again. Each estimate is divided by its
-    spread over assignments, and the statistic is the distance from zero of the median over ways. It is exact when
-    nothing happened in any region and starts could as well have fallen to other regions.
+    The joint test assigns the starts to regions anew and estimates again all ways that count regions alike and leave
+    other reforms in, so that starts are all that differs between regions. Each estimate is divided by its spread over
+    assignments, and the statistic is the distance from zero of the median over ways. It is exact when nothing
+    happened in any region and starts could as well have fallen to other regions; without such ways there is none.
     """
     rows, ways, seen = [], [], set()
     everything = _combinations(panel, planned, alternatives, anticipations)
@@ -231,7 +232,7 @@ def _joint_test(panel: Panel, ways: Sequence[Choices], alternatives: Alternative
     rng = np.random.default_rng(seed)
     orders = [np.arange(len(panel.regions)), *(rng.permutation(len(panel.regions)) for _ in range(draws))]
     columns = [_over_assignments(panel, way, alternatives, orders) for way in ways]
-    estimates = np.array([column for column in columns if np.isfinite(column).all() and np.ptp(column) > 0])
+    estimates = np.array([column for column in columns if column is not None and np.ptp(column) > 0])
     if not len(estimates):
         return float("nan")
     scaled = np.median(estimates / estimates.std(axis=1, keepdims=True), axis=0)
@@ -240,21 +241,10 @@ def _joint_test(panel: Panel, ways: Sequence[Choices], alternatives: Alternative
 
 def _over_assignments(
     panel: Panel, way: Choices, alternatives: Alternatives, orders: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Estimates when the region i has the starts of the region order[i]; NaN where one cannot be had."""
+) -> np.ndarray | None:
+    """Estimates when the region i has the starts of the region order[i]; None where more than starts would move."""
     actual = prepared(panel, way, alternatives)
-    if not actual.exposures and np.ptp(actual.weights) == 0 and actual.regions == panel.regions:
-        # Regions differ in their starts alone, so that it is the weights that change places.
-        weights = contrast(actual, way).weights[0]
-        return np.array([(weights[order] * actual.values).sum() for order in orders])
-    estimates = np.full(len(orders), np.nan)
-    for position, order in enumerate(orders):
-        moved = Alternatives(
-            {name: starts[order] for name, starts in alternatives.starts.items()}, alternatives.windows
-        )
-        try:
-            chosen = prepared(replace(panel, starts=panel.starts[order]), way, moved)
-            estimates[position] = (contrast(chosen, way).weights[0] * chosen.values).sum()
-        except DesignError:
-            break
-    return estimates
+    if actual.exposures or np.ptp(actual.weights) > 0 or actual.regions != panel.regions:
+        return None
+    weights = contrast(actual, way).weights[0]  # it is these that change places
+    return np.array([(weights[order] * actual.values).sum() for order in orders])

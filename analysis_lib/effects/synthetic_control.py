@@ -158,6 +158,11 @@ def synthetic(
     )
 
 
+def least_comparisons(confidence_level: float) -> int:
+    """Comparison regions without which the rank of one treated region among them cannot be extreme enough."""
+    return math.ceil(1 / (1 - confidence_level) - 1e-9) - 1
+
+
 def _refuse_too_little(panel: Panel, n_treated: int, n_never: int, confidence_level: float) -> None:
     if not n_treated or panel.cohorts[0] < LEAST_BEFORE:
         raise DesignError(
@@ -165,7 +170,7 @@ def _refuse_too_little(panel: Panel, n_treated: int, n_never: int, confidence_le
             where="synthetic control",
             fix=f"at least {LEAST_BEFORE} periods before the reform begins",
         )
-    needed = math.ceil(1 / (1 - confidence_level) - 1e-9) - 1
+    needed = least_comparisons(confidence_level)
     if n_never < n_treated + 2 or math.comb(n_never, n_treated) < needed:
         raise DesignError(
             f"{n_never} regions without the reform are too few to tell an effect on {n_treated} from chance",

@@ -75,6 +75,15 @@ class Labels:
         return {reform.id: reform.titles[self.language] for reform in read_reforms(self.study)}
 
     @cached_property
+    def _claims(self) -> dict[str, str]:
+        return {
+            key: str(getattr(claim, f"what_{self.language}"))
+            for reform in read_reforms(self.study)
+            for key, claim in reform.keyed_claims
+            if not claim.measure
+        }
+
+    @cached_property
     def group_kinds(self) -> dict[str, str]:
         """Measure ``group_…`` → kind of the group, in the order in which groups are shown."""
         kinds = read_classification(self.study).groups["kind"]
@@ -93,7 +102,9 @@ class Labels:
         return bottom_up_titles(self.study)
 
     def measure(self, key: str) -> str:
-        """Title of a measure, or of a number of the bottom-up account."""
+        """Title of a measure, of a number of the bottom-up account, or of what a claim is about."""
+        if key not in self.measures and key in self._claims:
+            return self._claims[key]
         if key not in self.measures and key in self._of_bottom_up:
             return self._of_bottom_up[key][("zh", "en").index(self.language)]
         if key not in self.measures:

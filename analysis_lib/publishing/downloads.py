@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
@@ -38,12 +40,14 @@ def _with_names(column: str) -> list[str]:
 
 def _names(frame: pd.DataFrame, column: str, study: Study, language: str) -> list[str]:
     labels, text = Labels(study, language), Catalogue(language)
-    if column == "region":
-        return [guarded(labels.region(code)) for code in frame["region"]]
-    if column == "category":
-        pairs = zip(frame["by"], frame["category"], strict=True)
-        return [guarded(category_title(labels, text, by, value)) for by, value in pairs]
-    return [guarded(measure_title(labels, text, key)) for key in frame["measure"]]
+    title: Callable[..., str] = {
+        "region": labels.region,
+        "category": partial(category_title, labels, text),
+        "measure": partial(measure_title, labels, text),
+    }[column]
+    keys = list(zip(*(frame[each] for each in (["by", column] if column == "category" else [column])), strict=True))
+    names = {key: guarded(title(*key)) for key in dict.fromkeys(keys)}
+    return [names[key] for key in keys]
 
 
 def _cell(value: object) -> str:

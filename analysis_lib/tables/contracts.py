@@ -189,7 +189,7 @@ CONTRACTS: dict[str, Contract] = {
         ESTIMATE_KEY,
         {
             "measure": _text(),
-            "statistic": _text(values=["mean", "total", "ratio", "share", "count", "effect", "part"]),
+            "statistic": _text(values=["mean", "total", "ratio", "share", "count", "effect", "part", "claim"]),
             "unit": _text(),
             "region": _text(),
             "by": _text(),

@@ -9,14 +9,15 @@ import pytest
 
 from analysis_lib.disclosure.protect import protect
 from analysis_lib.effects.assessment import Assessment, assess_reforms
+from analysis_lib.effects.challenge import Challenge, challenge_reforms
 from analysis_lib.ingest.simulate import simulate_study
 from analysis_lib.parameters import RunParameters
-from analysis_lib.pipeline import load_officials, periods
+from analysis_lib.pipeline import load_officials, load_past, periods
 from analysis_lib.publishing.reform_words import effects_answer
 from analysis_lib.running.scaffold import init_study
 from analysis_lib.study import Study
 
-World = tuple[Assessment, Assessment, Study, dict]
+World = tuple[Assessment, Challenge, Assessment, Study, dict]
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +27,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     simulate_study(study)
     run = RunParameters.parse(study=str(study.root), quarter="2026Q3", region="all", as_of="", results_dir="")
     officials, quarters = load_officials(run), list(periods(run).series)
-    found = assess_reforms(officials, study=study, quarters=quarters)
+    sample = load_past(run, "sample")
+    found = assess_reforms(officials, sample, study=study, quarters=quarters)
+    challenged = challenge_reforms(officials, sample, study=study, quarters=quarters)
     everywhere = '[[reform]]\nid = "nation"\ntitle_zh = "全国"\ntitle_en = "Nation"\ngroups = ["meeting"]\n'
     everywhere += 'level = "province"\n[reform.units]\nall = "2025Q3"\n'
     (study.reference / "reforms.toml").write_text(everywhere, encoding="utf-8")
-    at_once = assess_reforms(officials, study=Study.open(study.root), quarters=quarters)
+    at_once = assess_reforms(officials, sample, study=Study.open(study.root), quarters=quarters)
     return (
         found,
+        challenged,
         at_once,
         Study.open(study.root),
         json.loads((study.root / "truth" / "truth.json").read_text(encoding="utf-8")),
@@ -57,7 +61,7 @@ def effect(found: Assessment, measure: str, category: str) -> dict:
 def test_targeted_hours_fall_by_what_was_planted(
     world: World, reform: str, measure: str, group: str, hours: float
 ) -> None:
-    found, _, _, truth = world
+    found, *_, truth = world
     row = effect(found, measure, f"{reform}.imputation")
     assert row["ci_low"] < truth["hours_effect"][group] * hours < row["ci_high"]
     assert row["estimate"] < 0
@@ -78,22 +82,48 @@ def test_few_regions_are_judged_by_randomisation_and_the_foil_is_never_the_plan(
     assert set(foils["outcome"].str.rsplit(".").str[-1]) == {"since"}
 
 
-def test_every_reform_has_checks_paths_trends_and_every_declared_way(world: World) -> None:
-    found, *_ = world
-    assert found.impossible == {}
-    for table in (found.checks, found.paths, found.trends, found.specifications):
+def test_every_reform_has_checks_paths_trends_series_and_every_declared_way(world: World) -> None:
+    found, challenged, *_ = world
+    assert found.impossible == challenged.impossible == {}
+    for table in (found.paths, found.trends, found.series, challenged.checks, challenged.specifications):
         assert set(table["category"].str.split(".").str[0]) == {"fewer-shorter", "one-form", "inspection-plan"}
-    planned = found.specifications["category"].str.contains(".planned.", regex=False)
-    assert (
-        planned.groupby([found.specifications["measure"], found.specifications["category"].str.split(".").str[0]])
-        .sum()
-        .eq(1)
-        .all()
-    )
+    ways = challenged.specifications["category"]
+    planned = ways.str.contains(".planned.", regex=False)
+    assert planned.groupby(ways.str.split(".").str[0]).sum().eq(1).all()
+    tried = {category.split(".")[1] for category in challenged.checks["category"]}
+    assert tried == {"pretrends", "placebo_time", "placebo_activity", "leave_one_out", "anticipation", "dates",
+                     "other_reforms", "attrition", "sensitivity", "specifications"}  # fmt: skip
+
+
+def test_both_notebooks_come_to_the_same_checks(world: World) -> None:
+    """The word in the first rests on the checks shown in the second."""
+    found, challenged, *_ = world
+    rows = challenged.checks[challenged.checks["category"].str.count(r"\.") == 1]
+    failed = rows[(rows["outcome"] == "fails") & ~rows["category"].str.contains("sensitivity|specifications")]
+    causal = found.effects[found.effects["outcome"].str.endswith(".causal")]
+    assert len(causal)
+    for row in causal.to_dict("records"):
+        reform = row["category"].split(".")[0]
+        assert not ((failed["measure"] == row["measure"]) & failed["category"].str.startswith(f"{reform}.")).any()
+
+
+def test_hours_come_back_as_full_time_equivalents_and_claims_stay_claims(world: World) -> None:
+    found, *_ = world
+    row = effect(found, "group_form", "one-form.imputation")
+    returned = effect(found, "group_form", "one-form.group_form")
+    assert returned["unit"] == "fte"
+    assert returned["estimate"] / row["estimate"] == pytest.approx(returned["ci_low"] / row["ci_high"])
+    series = found.series[found.series["by"] == "four_series"]
+    kinds = series["category"].str.split(".").str[1].value_counts()
+    assert set(kinds.index) == {"claimed", "counted", "measured", "measured_relative", "felt"}
+    claims = protect(found.series, "reform_series", study=world[3]).table
+    claims = claims[claims["statistic"] == "claim"]
+    assert claims["value"].notna().all()
+    assert set(claims["mark"]) == {""}
 
 
 def test_a_reform_that_comes_to_all_at_once_has_no_clean_control_and_the_sentence_says_so(world: World) -> None:
-    _, at_once, study, _ = world
+    _, _, at_once, study, _ = world
     assert set(at_once.effects["estimator"]) == {"interrupted_series"}
     assert set(at_once.effects["comparison"]) == {"none"}
     assert set(at_once.effects["outcome"].str.rsplit(".").str[-1]) == {"since"}
@@ -104,6 +134,8 @@ def test_a_reform_that_comes_to_all_at_once_has_no_clean_control_and_the_sentenc
 def test_a_study_without_reforms_has_empty_tables(world: World) -> None:
     *_, study, _ = world
     (study.reference / "reforms.toml").unlink()
-    bare = assess_reforms(pd.DataFrame(), study=Study.open(study.root), quarters=["2026Q3"])
-    for table in (bare.effects, bare.paths, bare.trends, bare.checks, bare.specifications):
+    nobody = pd.DataFrame()
+    bare = assess_reforms(nobody, nobody, study=Study.open(study.root), quarters=["2026Q3"])
+    unchallenged = challenge_reforms(nobody, nobody, study=Study.open(study.root), quarters=["2026Q3"])
+    for table in (bare.effects, bare.paths, bare.trends, bare.series, unchallenged.checks, unchallenged.specifications):
         assert protect(table, "nothing", study=study).table.empty

@@ -103,6 +103,7 @@ def test_secondary_measures_are_a_family_of_their_own_by_reform() -> None:
     effects = pd.DataFrame(
         {
             "reform": ["a"] * 4 + ["b"] * 4,
+            "family": ["wide"] * 8,
             "measure": measures * 2,
             "p_value": [0.04, 0.01, 0.02, 0.03, 0.5, 0.04, math.nan, 0.01],
         }
@@ -111,6 +112,9 @@ def test_secondary_measures_are_a_family_of_their_own_by_reform() -> None:
     assert found["is_primary"].tolist() == [True, False, False, False] * 2
     assert found["p_adjusted"].tolist()[:4] == pytest.approx([0.04, 0.03, 0.04, 0.04])
     assert found["p_adjusted"].dropna().tolist()[4:] == pytest.approx([0.5, 0.04, 0.02])
+    narrow = effects.assign(family=["wide", "wide", "targeted", "targeted"] * 2)
+    apart = adjust_measures(narrow, {"a": "gross", "b": "gross"})["p_adjusted"]
+    assert apart.tolist()[:4] == pytest.approx([0.04, 0.01, 0.04, 0.04])
     step_up = adjust_measures(effects, {"a": "gross", "b": "gross"}, method="benjamini_hochberg")
     assert step_up["p_adjusted"].tolist()[1:4] == pytest.approx([0.03, 0.03, 0.03])
     assert multipletests([0.01, 0.02, 0.03], method="holm")[1] == pytest.approx(found["p_adjusted"][1:4])
