@@ -1,8 +1,10 @@
-"""One series or few regions, with a known effect, drawn again and again: size, coverage and bias.
+"""One series with a known break, drawn again and again: bias, coverage, and what other methods would have said.
 
-Interrupted series have a trend, a season and autocorrelated noise of standard deviation 1; the effect of the reform is
-2. ``size`` is how often the test rejects when there is no effect, which for these estimators is one less the coverage
-of the interval; a dozen quarters give short ones to nobody. ``ols``, ``hac`` and ``reml`` are what others would do.
+Series have a trend, a season and autocorrelated noise of standard deviation 1; from two thirds or so of the quarters on
+the reform takes off 2. Estimates move with the effect and errors do not, so ``size``, how often no effect is rejected
+where there is none, is what coverage lacks to one. Foils: ``ols`` takes the noise as independent, ``hac`` corrects
+standard errors for autocorrelation, and ``reml`` takes the estimated autocorrelation for the true one. All three
+promise too much under autocorrelation in few quarters; ours, which weighs every one, is wide where there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ LEVEL = -2.0
 SAMPLING_SHARE = 0.5  # of the variance of a quarter's mean, where sampling errors are known
 
 
-def certify(repetitions: int = 2000, seed: int = 20265) -> pd.DataFrame:
+def certify(repetitions: int = 800, seed: int = 20265) -> pd.DataFrame:
     """Rows for interrupted series of 12, 20 and 40 quarters at three autocorrelations."""
     return pd.concat(
         [
