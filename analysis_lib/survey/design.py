@@ -168,11 +168,11 @@ def read_sample(frame: pd.DataFrame, design: SurveyDesign) -> Sample:
         When a design column is absent or has gaps, population counts do not fit, or a stratum has a single PSU and
         the design refuses it.
     """
-    stratum = _numbered(frame, [design.stratum])
-    psu = _numbered(frame, [design.stratum, design.psu]) if design.psu else np.arange(len(frame))
+    stratum = _numbered(frame, design.stratum) if design.stratum else np.zeros(len(frame), dtype=np.int64)
+    psu = _numbered(frame, design.psu, within=stratum) if design.psu else np.arange(len(frame))
     stages = [_stage(frame, psu, stratum, design.population)]
     if design.ssu and design.population:
-        ssu = _numbered(frame, [design.stratum, design.psu, design.ssu])
+        ssu = _numbered(frame, design.ssu, within=psu)
         stages.append(_stage(frame, ssu, psu, design.ssu_population))
     for stage, parent_name in zip(stages, [design.stratum, design.psu], strict=False):
         single = (stage.sampled == 1) & (stage.fraction < 1 - FULLY_SAMPLED)
@@ -210,15 +210,14 @@ def _where_single(frame: pd.DataFrame, stage: Stage, single: np.ndarray, name: s
     return f"{name} {shown}"
 
 
-def _numbered(frame: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """Number the combinations of columns from zero; an empty name is no column."""
-    named = [column for column in columns if column]
-    if not named:
-        return np.zeros(len(frame), dtype=np.int64)
-    for column in named:
-        if _column(frame, column).isna().any():
-            raise DesignError("some rows have no value", where=f"design column {column!r}", fix="complete the design")
-    return frame.groupby(named, observed=True).ngroup().to_numpy()
+def _numbered(frame: pd.DataFrame, column: str, within: np.ndarray | None = None) -> np.ndarray:
+    """Number the values of a column in their order from zero, apart within each number of ``within``."""
+    values = _column(frame, column)
+    if values.isna().any():
+        raise DesignError("some rows have no value", where=f"design column {column!r}", fix="complete the design")
+    number, found = pd.factorize(values)
+    number = pd.factorize(found, sort=True)[0][number]  # sorting what was found is quicker than sorting rows
+    return number if within is None else combine(within, number)[0]
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:
@@ -246,5 +245,8 @@ def combine(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def sum_by(code: np.ndarray, values: np.ndarray | sparse.csr_array, n_codes: int) -> np.ndarray:
     """Sums of the rows of ``values`` by code, shape (n_codes, …); sparse when they are."""
-    rows = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), shape=(n_codes, len(code)))
-    return rows @ values
+    if isinstance(values, np.ndarray) and values.shape[1:] == (1,):
+        return np.bincount(code, values[:, 0], n_codes).astype(float)[:, None]  # of no rows, it counts in integers
+    # A column for each row, with its one at the code: made without sorting, and read in the order of the values.
+    column = sparse.csc_array((np.ones(len(code)), code, np.arange(len(code) + 1)), shape=(n_codes, len(code)))
+    return column @ values

@@ -174,7 +174,7 @@ def domains_of(frame: pd.DataFrame, by: str, where: pd.Series | None) -> tuple[n
     if by:
         domain, found = pd.factorize(frame[by], sort=True)
         categories = [str(category) for category in found]
-    return np.where(True if where is None else where.to_numpy(bool), domain, -1), categories
+    return domain if where is None else np.where(where.to_numpy(bool), domain, -1), categories
 
 
 # -- the study's measures -----------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def as_variable(
     counted: np.ndarray | None = None,
 ) -> Variable:
     """A variable that is zero where a value or the weight is missing, or the row is not described."""
-    inside = np.isfinite(y) & np.isfinite(x) & (np.nan_to_num(weight) > 0)
+    inside = np.isfinite(y) & np.isfinite(x) & (weight > 0)
     if is_described is not None:
         inside &= is_described
     y, x, weight = (np.where(inside, values, 0.0) for values in (y, x, weight))
@@ -126,7 +126,7 @@ def _estimated_block(
     confidence_level: float,
     contrasts: bool,
 ) -> dict[str, np.ndarray]:
-    rows = np.flatnonzero(domain >= 0)
+    rows = np.flatnonzero(domain >= 0) if (domain < 0).any() else slice(None)
     domain = domain[rows]
     y, x, w = (np.stack([getattr(v, name)[rows] for v in variables], axis=1) for name in ("y", "x", "weight"))
     is_total = np.array([variable.statistic == "total" for variable in variables])
@@ -136,10 +136,9 @@ def _estimated_block(
 
     # Sums by domain and last-stage unit carry all that estimates and variances need.
     cell, domain_of_cell, unit = combine(domain, sample.stages[-1].unit[rows])
-    in_cells = sum_by(cell, np.concatenate([w, w * y, w * x, counted], axis=1), len(unit))
-    in_domains = sum_by(domain_of_cell, in_cells, n_domains)
-    w_in_cell, wy, wx, n_in_cell = np.split(in_cells, 4, axis=1)
-    sum_w, sum_wy, sum_wx, n = np.split(in_domains, 4, axis=1)
+    in_cells = [sum_by(cell, values, len(unit)) for values in (w, w * y, w * x, counted)]
+    sum_w, sum_wy, sum_wx, n = (sum_by(domain_of_cell, values, n_domains) for values in in_cells)
+    w_in_cell, wy, wx, n_in_cell = in_cells
 
     per_x = _divided(sum_wy, sum_wx)
     value = np.where(n > 0, np.where(is_total, sum_wy, per_x), np.nan)
@@ -179,16 +178,12 @@ def _estimated_block(
 
 
 def _explained(
-    calibration: Calibration, rows: np.ndarray, scores: np.ndarray, group: np.ndarray, n_groups: int
+    calibration: Calibration, rows: np.ndarray | slice, scores: np.ndarray, group: np.ndarray, n_groups: int
 ) -> np.ndarray:
     """Coefficients of the scores of each group on the auxiliaries, shape (k, n_groups, variables)."""
     against = calibration.against[rows].T
-    moments = [
-        (
-            against @ sparse.csr_array((of_variable, (np.arange(len(rows)), group)), shape=(len(rows), n_groups))
-        ).toarray()
-        for of_variable in scores.T
-    ]
+    place, shape = (np.arange(len(scores)), group), (len(scores), n_groups)
+    moments = [(against @ sparse.csr_array((of_variable, place), shape=shape)).toarray() for of_variable in scores.T]
     return np.einsum("ij,vjg->igv", calibration.solve, np.array(moments))
 
 
