@@ -21,7 +21,7 @@ LEVEL = -2.0
 SAMPLING_SHARE = 0.5  # of the variance of a quarter's mean, where sampling errors are known
 
 
-def certify(repetitions: int = 800, seed: int = 20265) -> pd.DataFrame:
+def certify(repetitions: int = 600, seed: int = 20265) -> pd.DataFrame:
     """Rows for interrupted series of 12, 20 and 40 quarters at three autocorrelations."""
     return pd.concat(
         [
