@@ -34,6 +34,10 @@ from scipy import stats
 from analysis_lib.errors import UsageError
 from analysis_lib.reforms import Reform
 from analysis_lib.study import NATION, Study
+from analysis_lib.survey.attrition import young_changes
+from analysis_lib.survey.design import SurveyDesign
+from analysis_lib.survey.estimation import difference, estimate_change
+from analysis_lib.survey.scales import with_answers
 from analysis_lib.tables.contracts import CONTRACTS, check
 from analysis_lib.time_use.activities import all_measures
 
@@ -51,13 +55,20 @@ MARGINS = {
     "count": 0.5,  # meetings, documents, apps
 }
 LATELY = "_lately"  # the change of a measure in the last quarters in force
-POWER_GUARDS = (
-    "duplicate_share", "coping", "coping_combined", "pressure", "authority_gap", "leave_intention_under_35",
-    "leaving_under_35",
-)  # fmt: skip
+POWER_GUARDS: dict[str, Wanted] = {
+    "duplicate_share": "not_rise",
+    "coping": "not_rise",
+    "pressure_blame": "not_rise",
+    "pressure_tolerance": "not_fall",
+    "authority_gap": "not_rise",
+    "leave_intention_under_35": "not_rise",
+    "leaving_under_35": "not_rise",
+}
+# Single questions of the questionnaire that are no measures of a study.
+QUESTIONS = ("coping", "pressure_blame", "pressure_tolerance")
 LASTING_GUARDS = ("group_digital", "group_for_show", "gross_out_of_hours")
 MOVED = ("offline_to_online", "pen_to_fingertip", "toothpaste")
-FURTHER_SHARES = ("coping_combined", "leaving_under_35")
+FURTHER_SHARES = ("leaving_under_35",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +213,10 @@ def _questions(headline: str, nested: list[str]) -> list[tuple[str, dict[str, Wa
     """Key, what is watched and which findings of other tests count, of each distinction."""
     responsibilities: dict[str, Wanted] = dict.fromkeys(nested, "not_rise")
     responsibilities |= {headline: "fall", "service": "not_fall", "authority_gap": "not_rise"}
-    power: dict[str, Wanted] = dict.fromkeys(POWER_GUARDS, "not_rise")
     lasting: dict[str, Wanted] = dict.fromkeys(LASTING_GUARDS, "not_rise")
     return [
         ("responsibilities", responsibilities, []),
-        ("power", {"group_inspection": "fall", **power}, []),
+        ("power", {"group_inspection": "fall", **POWER_GUARDS}, []),
         ("lasting", {headline + LATELY: "fall", **lasting}, ["relapse", *MOVED]),
     ]
 
@@ -293,37 +303,99 @@ def guardrails_table(verdicts: Sequence[GuardrailVerdict], changes: pd.DataFrame
 
     Rows ``guardrail`` have the category ``<distinction>.<measure>``, the numbers of the change and how it was judged.
     Rows ``verdict`` have the category ``<distinction>``, the answer, and the change of the first required indicator.
-    ``reasons`` are joined by spaces, reservations after a bar. A change that is missing rests on nobody.
+    ``reasons`` are joined by spaces, reservations after a bar. A finding of another test, and a change that is missing,
+    has no numbers; it counts as resting on the officials of the first required indicator.
     """
-    numbers = {str(row["measure"]): row for row in changes.to_dict("records")}
+    numbers: dict[str, dict] = {str(row["measure"]): dict(row) for row in changes.to_dict("records")}
+    nobody = {"statistic": "mean", "unit": "score", "region": NATION, "period": "", "n": 0, "n_psu": 0}
     rows = []
     for verdict in verdicts:
         key, indicators = verdict.distinction.key, verdict.distinction.indicators
         first = next((each for each in indicators if each.is_required), indicators[0])
+        of_first = numbers.get(first.measure, nobody)
+        without = nobody | {name: of_first[name] for name in ("period", "n", "n_psu")}
         reasons = " | ".join(" ".join(words) for words in (verdict.reasons, verdict.reservations))
-        rows.append(_row(numbers, first.measure, first) | {
-            "by": BY_VERDICT, "category": key, "outcome": verdict.answer, "reasons": reasons,
-        })  # fmt: skip
+        rows.append(
+            {**of_first, **_asked(first.measure, first), "by": BY_VERDICT, "category": key}
+            | {"outcome": verdict.answer, "reasons": reasons}
+        )
         watched = {each.measure: each for each in indicators}
         rows += [
-            _row(numbers, each.measure, watched.get(each.measure))
-            | {
-                "by": BY_GUARDRAIL,
-                "category": f"{key}.{each.measure}",
-                "outcome": each.status,
-                "reasons": each.remark,
-            }
+            {**numbers.get(each.measure, without), **_asked(each.measure, watched.get(each.measure))}
+            | {"by": BY_GUARDRAIL, "category": f"{key}.{each.measure}"}
+            | {"outcome": each.status, "reasons": each.remark}
             for each in verdict.judged
         ]
     kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
-    kinds |= dict.fromkeys(("outcome", "wanted", "reasons"), "str") | {"margin": "float64"}
+    kinds |= dict.fromkeys(("outcome", "wanted", "reasons"), "str")
+    kinds |= dict.fromkeys(("margin", "residual_df"), "float64")
     return check(pd.DataFrame(rows, columns=pd.Index(list(kinds))).astype(kinds), "estimates")
 
 
-def _row(numbers: Mapping[str, Mapping], measure: str, indicator: Indicator | None) -> dict:
-    blank = {"statistic": "effect", "unit": "score", "region": NATION, "period": "", "n": 0, "n_psu": 0}
-    judged_by = {
-        "wanted": indicator.wanted if indicator else "",
-        "margin": indicator.margin if indicator else float("nan"),
-    }
-    return {**blank, **numbers.get(measure, {}), "measure": measure, **judged_by}
+def _asked(measure: str, indicator: Indicator | None) -> dict:
+    wanted, margin = (indicator.wanted, indicator.margin) if indicator else ("", float("nan"))
+    return {"measure": measure, "wanted": wanted, "margin": margin}
+
+
+def guardrail_changes(
+    official_quarters: pd.DataFrame,
+    respondents: pd.DataFrame,
+    sample: pd.DataFrame,
+    *,
+    study: Study,
+    label: str,
+    earlier: list[str],
+    later: list[str],
+    lately: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Changes of everything that the distinctions of a study watch, one row for each measure.
+
+    Parameters
+    ----------
+    official_quarters, respondents, sample : pandas.DataFrame
+        Of every quarter up to the last of ``later``.
+    label : str
+        What the change is called; with an arrow, so that it is read as a change.
+    earlier, later : list of str
+        Quarters before, and since.
+    lately : sequence of str
+        The last quarters of ``later``, in which the fall must still be there; empty: no such row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of the contract ``estimates`` for the nation. They say what changed, not what a reform did: for that put
+        rows of effects in their place.
+    """
+    headline = study.config.estimation.headline
+    watched = dict.fromkeys(each.measure for asked in three_distinctions(study) for each in asked.indicators)
+    common = {"study": study, "label": label, "earlier": earlier}
+    frames = [estimate_change(official_quarters, list(watched), later=later, regions=[NATION], **common)]
+    if lately:
+        late = estimate_change(official_quarters, [headline], later=list(lately), regions=[NATION], **common)
+        frames.append(late.assign(measure=headline + LATELY))
+    frames.append(_question_changes(official_quarters, respondents, later=later, **common))
+    frames.append(young_changes(sample, official_quarters, respondents, later=later, **common))
+    return check(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), "estimates")
+
+
+def _question_changes(
+    official_quarters: pd.DataFrame,
+    respondents: pd.DataFrame,
+    *,
+    study: Study,
+    label: str,
+    earlier: list[str],
+    later: list[str],
+) -> pd.DataFrame:
+    frame = with_answers(official_quarters, respondents, QUESTIONS)
+    design, level = SurveyDesign.of_study(study), study.config.estimation.confidence_level
+    frames = []
+    for column in QUESTIONS:
+        before, after = (frame["quarter"].isin(quarters) & frame[column].notna() for quarters in (earlier, later))
+        if before.any() and after.any():
+            found = difference(frame, column, design=design, earlier=before, later=after, confidence_level=level)
+            frames.append(found.assign(measure=column))
+    named = {"statistic": "mean", "unit": "score", "region": NATION, "by": "", "category": "", "period": label}
+    columns = list(CONTRACTS["estimates"].schema.columns)
+    return pd.concat(frames, ignore_index=True).assign(**named)[columns] if frames else pd.DataFrame(columns=columns)

@@ -37,7 +37,7 @@ Link = Literal["logit", "cloglog"]
 PERSON = ["respondent_id", "quarter"]
 ESTIMATED = ["estimate", "se", "ci_low", "ci_high", "df", "deff", "n", "n_psu"]
 BY_STAYING, BY_AGE_DIFFERENCE = "staying", "age_difference"
-INTENTION = "leave_intention"
+INTENTION, OTHERS = "leave_intention", "others"
 
 
 def participation(sample: pd.DataFrame, officials: pd.DataFrame) -> pd.DataFrame:
@@ -349,7 +349,10 @@ def staying_table(
                 answers, INTENTION, design=design, earlier=~is_young, later=is_young, confidence_level=level
             ).assign(measure=INTENTION, by=BY_AGE_DIFFERENCE, category=young),
         ]
-    return _as_estimates(frames, period)
+    found = _as_estimates(frames, period)
+    # A difference of two groups is read by its interval, as a change is: the arrow says so.
+    compared = f"{period}: {OTHERS}→{young}"
+    return found.assign(period=found["period"].mask(found["by"] == BY_AGE_DIFFERENCE, compared))
 
 
 def young_changes(
@@ -407,14 +410,13 @@ def _staying_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 def _young_leave(periods: pd.DataFrame, design: SurveyDesign, young: str, column: str, level: float) -> pd.DataFrame:
     """The average difference; no row where the model cannot be fitted."""
-    others = f"not {young}"
-    grouped = periods.assign(age=np.where(periods[column] == young, young, others))
+    grouped = periods.assign(age=np.where(periods[column] == young, young, OTHERS))
     try:
         model = hazard_model(grouped, ["age"], design=design, confidence_level=level)
     except DesignError:
         return pd.DataFrame()
     n_psu = int(grouped.loc[grouped["event"].notna(), design.psu].nunique())
-    row = model.average_difference("age", others, young) | {"n": model.n, "n_psu": n_psu, "deff": np.nan}
+    row = model.average_difference("age", OTHERS, young) | {"n": model.n, "n_psu": n_psu, "deff": np.nan}
     return pd.DataFrame([row | {"measure": "leaving", "by": BY_AGE_DIFFERENCE, "category": young}])
 
 

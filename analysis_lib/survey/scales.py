@@ -422,39 +422,39 @@ def invariance_table(
     Rows have ``by`` ``invariance``, the category ``<column>.<level>`` with the change of CFI and the ``outcome``
     (of the configural level CFI itself), ``<column>.<level>.<index>`` for the other numbers, and
     ``<column>.<level>.<item>`` with the outcome ``differs`` for items that do not mean the same. A model that cannot be
-    fitted has one row, ``<column>.configural``, with the outcome ``cannot_tell``.
+    fitted has one row, ``<column>.configural``, with the outcome ``cannot_tell``. ``residual_df`` are people to spare
+    behind the moments of the groups.
     """
     frame = with_answers(official_quarters, respondents, [item for scale in scales for item in scale.items])
     design, measure = SurveyDesign.of_study(study), "_".join(scale.key for scale in scales)
+    items = [item for scale in scales for item in scale.items]
+    answered = int(frame[items].notna().all(axis=1).sum())
     rows = []
     for group in groups:
         try:
             found = invariance(frame, scales, group, design=design)
         except DesignError:
-            rows.append({"category": f"{group}.configural", "outcome": "cannot_tell"})
+            rows.append({"category": f"{group}.configural", "outcome": "cannot_tell", "residual_df": answered})
             continue
+        rest = {"residual_df": answered - len(found.groups) * len(items) * (len(items) + 3) // 2}
         for step in found.steps.to_dict("records"):
             category, value = f"{group}.{step['level']}", "cfi" if step["level"] == LEVELS[0] else "cfi_change"
-            rows.append({"category": category, "estimate": step[value], "outcome": step["outcome"], "n": found.n})
+            rows.append({"category": category, "estimate": step[value], "outcome": step["outcome"], **rest})
             rows += [
-                {"category": f"{category}.{name}", "estimate": step[name], "n": found.n}
+                {"category": f"{category}.{name}", "estimate": step[name], **rest}
                 for name in STEP_NUMBERS
                 if name != value and np.isfinite(step.get(name, np.nan))
             ]
-        rows += [
-            {"category": f"{group}.{level}.{item}", "outcome": "differs", "n": found.n} for level, item in found.differs
-        ]
-    n_psu = int(frame["psu"].nunique())
-    return _as_estimates(
-        pd.DataFrame(rows).assign(measure=measure, by=BY_INVARIANCE, period=period, statistic="ratio", n_psu=n_psu)
-    )
+        rows += [{"category": f"{group}.{level}.{item}", "outcome": "differs", **rest} for level, item in found.differs]
+    whole = {"measure": measure, "by": BY_INVARIANCE, "period": period, "statistic": "effect"}
+    return _as_estimates(pd.DataFrame(rows).assign(n=answered, n_psu=int(frame["psu"].nunique()), **whole))
 
 
 def _as_estimates(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of the contract, what they lack filled in."""
     kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
-    kinds |= {"outcome": "str"}
+    kinds |= {"outcome": "str", "residual_df": "float64"}
     blank = {"unit": "share", "region": NATION, "n": 0, "n_psu": 0, "outcome": ""}
     lacking = {name: blank.get(name, np.nan) for name in kinds if name not in frame.columns}
-    whole = frame.assign(**lacking)[list(kinds)].fillna({"n": 0, "outcome": ""})
+    whole = frame.assign(**lacking)[list(kinds)].fillna({"outcome": ""})
     return check(whole.astype(kinds).reset_index(drop=True), "estimates")

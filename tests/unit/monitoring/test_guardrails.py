@@ -14,12 +14,15 @@ from analysis_lib.errors import UsageError
 from analysis_lib.monitoring.guardrails import (
     Distinction,
     Indicator,
+    guardrail_changes,
     guardrails_table,
     judge,
     three_distinctions,
 )
 from analysis_lib.reforms import read_reforms
 from analysis_lib.study import Study
+from analysis_lib.survey.estimation import estimate_change
+from tests.sample_study import write_study
 
 FALL, GUARD, MORE = Indicator("gross", "fall", 0.5), Indicator("digital", "not_rise", 0.5), "service"
 SERVICE = Indicator(MORE, "not_fall", 0.5)
@@ -179,10 +182,14 @@ def test_the_demonstration_study_asks_what_the_distinctions_need(demonstration) 
 
 
 def test_further_changes_and_margins_take_their_places(demonstration) -> None:
-    further = ["pressure", "leaving_under_35", "gross_combined_lately", "relapse"]
-    _, power, lasting = three_distinctions(demonstration, further=further, margins={"pressure": 0.4})
+    further = ["pressure_blame", "leaving_under_35", "gross_combined_lately", "relapse"]
+    _, power, lasting = three_distinctions(demonstration, further=further, margins={"pressure_blame": 0.4})
     margins = {each.measure: each.margin for each in (*power.indicators, *lasting.indicators)}
-    assert (margins["pressure"], margins["leaving_under_35"], margins["gross_combined_lately"]) == (0.4, 0.05, 0.5)
+    assert (margins["pressure_blame"], margins["leaving_under_35"], margins["gross_combined_lately"]) == (
+        0.4,
+        0.05,
+        0.5,
+    )
     assert lasting.stated == ("relapse",)
     assert lasting.indicators[0] == Indicator("gross_combined_lately", "fall", 0.5)
 
@@ -205,3 +212,43 @@ def test_the_worst_case_of_a_false_word_is_rare(truth, answer, at_most) -> None:
         for es, hs in zip(estimates, half, strict=True)
     ]
     assert np.mean([word == answer for word in said]) <= at_most + 3 * math.sqrt(at_most * (1 - at_most) / repetitions)
+
+
+def returns(n: int = 400) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Four quarters of one panel; from the third on two hours less, an hour more of service, coping up by a point."""
+    rng, frames = np.random.default_rng(6), []
+    for number, quarter in enumerate(["2025Q1", "2025Q2", "2025Q3", "2025Q4"]):
+        since = number >= 2
+        people = pd.DataFrame({"respondent_id": [f"p{i}" for i in range(n)], "psu": [f"u{i // 8}" for i in range(n)]})
+        hours = rng.gamma(9, 3, n)
+        people = people.assign(
+            quarter=quarter, stratum="s", region="C0101", weight=1.5, diary_weight=3.0, base_weight=1.2, has_diary=True,
+            age_group=rng.choice(["under_35", "50_plus"], n), gross=hours - 2 * since, avoidable=hours / 2 - since,
+            excess=hours / 3 - since, service=6.0 + rng.normal(0, 1, n) + since, authority_gap=rng.random(n),
+            duplicate_share=rng.random(n), group_inspection=rng.gamma(4, 1, n), group_digital=rng.gamma(4, 1, n),
+            group_for_show=rng.gamma(1, 1, n), gross_out_of_hours=rng.gamma(2, 1, n),
+            coping=rng.integers(0, 4, n) + since, leave_intention=rng.integers(1, 6, n).astype(float),
+        )  # fmt: skip
+        frames.append(people)
+    sample = pd.concat(frames, ignore_index=True)
+    officials = sample[rng.random(len(sample)) < 0.8].reset_index(drop=True)
+    return officials.drop(columns=["coping", "leave_intention"]), officials, sample
+
+
+def test_changes_of_everything_watched_are_judged_together(tmp_path) -> None:
+    study = write_study(tmp_path)
+    officials, respondents, sample = returns()
+    quarters = {"label": "2025Q1–2025Q2→2025Q3–2025Q4", "earlier": ["2025Q1", "2025Q2"], "later": ["2025Q3", "2025Q4"]}
+    found = guardrail_changes(officials, respondents, sample, study=study, lately=["2025Q4"], **quarters)
+    rows = found.set_index("measure")
+    alone = estimate_change(officials, ["gross"], study=study, regions=["all"], **quarters).iloc[0]
+    assert rows.at["gross", "estimate"] == alone["estimate"]
+    assert rows.at["gross_lately", "n"] < rows.at["gross", "n"]
+    assert rows.at["coping", "ci_low"] < 1 < rows.at["coping", "ci_high"]
+    assert {"leave_intention_under_35", "leaving_under_35"} <= set(rows.index)
+    assert "pressure_blame" not in rows.index  # nobody was asked
+    kept, power, _ = (judge(each, found) for each in three_distinctions(study, further=list(rows.index)))
+    assert kept.answer == "yes"
+    assert power.answer == "no"
+    assert "broken.coping" in power.reasons
+    assert "not_asked.pressure_blame" in power.reservations
