@@ -45,6 +45,14 @@ class TestEstimates:
         assert found.se == pytest.approx(0, abs=1e-9)
         assert found.p_value == pytest.approx(1 / 5)
 
+    @pytest.mark.parametrize("kind", ["synthetic_difference", "difference"])
+    def test_a_level_of_its_own_changes_nothing(self, kind):
+        values = walks(5, 12)
+        found = synthetic(panel_of(values, [8]), kind=kind, confidence_level=FEW)
+        higher = synthetic(panel_of(values + 100 * np.eye(6)[:, :1], [8]), kind=kind, confidence_level=FEW)
+        assert higher.estimate == pytest.approx(found.estimate)
+        assert higher.contrast == pytest.approx(found.contrast)
+
     def test_synthetic_control_takes_a_gap_in_level_for_an_effect(self):
         found = synthetic(parallel([-3], [4]), kind="synthetic_control", confidence_level=FEW)
         assert found.unit_weights["t04"].tolist() == pytest.approx([1, 0, 0, 0], abs=1e-3)  # the nearest, 4 below
@@ -121,9 +129,9 @@ class TestPlacebos:
         reach = np.abs(placebos).max()  # 19 of 20 ranks
         assert [found.ci_low, found.ci_high] == pytest.approx([estimate - reach, estimate + reach])
 
-    @pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+    @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
     def test_the_interval_holds_the_effects_that_are_not_rejected(self, level):
-        values = walks(19, 10)
+        values = walks(20, 10)
         found = synthetic(panel_of(values, [6]), kind="difference", confidence_level=level)
         for limit, inwards in ((found.ci_low, 1e-6), (found.ci_high, -1e-6)):
             for effect, is_inside in ((limit + inwards, True), (limit - inwards, False)):
