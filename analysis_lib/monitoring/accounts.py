@@ -141,8 +141,7 @@ class Account:
     def change(self, combination: Mapping[str, float]) -> Told:
         """The change of a sum of measures, each times its factor."""
         a = self._factors(combination)
-        [told] = _told(np.array([a @ (self.after - self.before)]), self._scored(a[None, :]), self)
-        return told
+        return self.told(np.array([a @ (self.after - self.before)]), np.hstack([-a, a])[None, :])[0]
 
     def total(self, keys: Sequence[str]) -> Told:
         """The change of the sum of measures."""
@@ -198,6 +197,18 @@ class Account:
         reach = reach.mask(frame["part"] == "whole")
         frame = frame.assign(joint_low=frame["estimate"] - reach, joint_high=frame["estimate"] + reach)
         return frame.iloc[kept].reset_index(drop=True)
+
+    def told(self, estimates: np.ndarray, slopes: np.ndarray) -> list[Told]:
+        """Errors and intervals of functions of the means, by their derivatives (delta method).
+
+        Parameters
+        ----------
+        estimates : numpy.ndarray
+            Shape (functions,).
+        slopes : numpy.ndarray
+            By the means before, then after, shape (functions, 2 K).
+        """
+        return _told(estimates, [(slopes @ scores, df) for scores, df in self.blocks], self)
 
     def _factors(self, combination: Mapping[str, float]) -> np.ndarray:
         a = np.zeros(len(self.keys))
