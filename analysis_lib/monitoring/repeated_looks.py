@@ -13,10 +13,11 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from analysis_lib.effects import results
+from analysis_lib.effects.difference_in_differences import Contrasts
+from analysis_lib.effects.inference import MIN_REGIONS, cohort_of, cohort_scores, estimate_contrasts
 from analysis_lib.effects.panel import Panel
 from analysis_lib.effects.results import EffectResult, row_of
-from analysis_lib.effects.specification_curve import Alternatives, Choices
-from analysis_lib.effects.specification_curve import estimate as estimate_way
+from analysis_lib.effects.specification_curve import Alternatives, Choices, contrast, prepared
 from analysis_lib.effects.verdicts import words
 from analysis_lib.errors import DesignError, UsageError
 from analysis_lib.reforms import EVERY_QUARTER
@@ -24,7 +25,7 @@ from analysis_lib.reforms import EVERY_QUARTER
 Spending = Literal["obrien_fleming", "pocock"]
 
 BY_LOOK, USUAL = "look", "usual"
-LOOK_COLUMNS = ["look", "quarter", "estimate", "se", "df", "n_treated", "n_comparison"]
+ESTIMATED = ["estimate", "se", "df", "tail_df"]
 SO_FAR = "so far"
 # Information, in multiples of the first look's, at which the sequence is narrowest beside the usual interval. Where
 # regions are compared it levels off at two to six, for the quarters before the start stay as noisy as they were.
@@ -49,7 +50,8 @@ def repeated_looks(
     ----------
     looks : pandas.DataFrame
         A row for each look, oldest first: ``look`` (number), ``quarter``, ``estimate``, ``se`` and ``df``. A look
-        without a standard error or degrees of freedom has no interval.
+        without a standard error or degrees of freedom has no interval. ``tail_df``, where given as by `looks_at`,
+        takes the place of ``df`` in repeated-look intervals.
     plan_looks : str or sequence of str
         ``plan.looks`` of the register: the quarters declared, or ``"every quarter"``.
     smallest_change : float
@@ -91,8 +93,11 @@ def repeated_looks(
     did not take place leaves its alpha to the next.
 
     **Few regions.** The bounds are probabilities of a normal estimate. Each becomes the quantile of Student's t with
-    the same tail, df being those of the look: with ten regions on each side 3.03 becomes 3.5. A t mixture (Wang and
-    Ramdas 2024) needs degrees of freedom that grow with time; ours are those of regions, and stay.
+    the same tail: at 18 degrees of freedom 3.03 becomes 3.5. A t mixture (Wang and Ramdas 2024) needs degrees of
+    freedom that grow with time; ours are those of regions. Satterthwaite's are estimated and, right on average, too
+    many when a cohort of two lies close together by chance, which decides so far out: a first look at two counties of
+    thirty that should cry wolf once in a thousand did so one time in twenty. So ``tail_df`` are no more than those
+    of the design.
 
     **No running intersection.** The effect may fade; what is estimated at look k is its average over the quarters in
     force so far, not one constant. An intersection would keep the verdict of the best quarters for ever.
@@ -109,6 +114,7 @@ def repeated_looks(
     estimate, se, df = (looks[name].to_numpy(float) for name in ("estimate", "se", "df"))
     is_told = np.isfinite(estimate) & (se > 0) & (df > 0)
     se, df = np.where(is_told, se, np.nan), np.where(is_told, df, np.nan)
+    tail_df = looks["tail_df"].to_numpy(float) if "tail_df" in looks else df
     declared = [] if plan_looks == EVERY_QUARTER else sorted(plan_looks)
     is_declared = np.isin(quarters, declared)
     is_spent = is_told & is_declared
@@ -117,11 +123,13 @@ def repeated_looks(
     low, high = np.full((2, len(quarters)), np.nan)
     if is_told.any():
         tuned_for = se[is_told][0] / math.sqrt(TUNED_AT)
-        low, high = confidence_sequence(estimate, se, df=df, tuned_for=tuned_for, confidence_level=confidence_level)
+        low, high = confidence_sequence(
+            estimate, se, df=tail_df, tuned_for=tuned_for, confidence_level=confidence_level
+        )
     if is_spent.any():
         spent = [(declared.index(quarter) + 1) / len(declared) for quarter in looks.loc[is_spent, "quarter"]]
         bounds = spending_bounds(information_of(se[is_spent]), spent_at=spent, alpha=alpha)
-        reach = with_student_tails(bounds, df[is_spent]) * se[is_spent]
+        reach = with_student_tails(bounds, tail_df[is_spent]) * se[is_spent]
         low[is_spent], high[is_spent] = estimate[is_spent] - reach, estimate[is_spent] + reach
     usual = stats.t.isf(alpha / 2, df) * se
     return looks.assign(
@@ -148,24 +156,41 @@ def looks_at(panel: Panel, way: Choices) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each look: ``look``, ``quarter``, ``estimate``, ``se``, ``df``, ``n_treated``, ``n_comparison``. The
-        numbers are missing while too few regions have begun to tell chance from effect. Standard errors are those
+        A row for each look: ``look``, ``quarter``, ``estimate``, ``se``, ``df``, ``tail_df`` (`repeated_looks`, few
+        regions), ``n_treated``, ``n_comparison``. The numbers are missing while too few regions have begun to tell chance from effect. Standard errors are those
         between regions, also where a single look would draw its interval by randomisation: two hundred assignments
         cannot tell one chance in four hundred, which is what a look may use up.
     """
     rows = []
     for look, last in enumerate(range(min(panel.cohorts, default=len(panel.periods)), len(panel.periods)), start=1):
-        found = {"estimate": math.nan, "se": math.nan, "df": math.nan}
-        so_far = Alternatives(windows={SO_FAR: (0, last)})
+        so_far = prepared(panel, replace(way, window=SO_FAR), Alternatives(windows={SO_FAR: (0, last)}))
         try:
-            row = estimate_way(panel, replace(way, window=SO_FAR), alternatives=so_far)
-            found = {name: float(row[name]) for name in found}
-        except DesignError:
-            pass  # too few regions so far
+            found = _estimated(contrast(so_far, way), so_far)
+        except DesignError:  # too few regions so far
+            found = dict.fromkeys(ESTIMATED, math.nan)
         begun = int((panel.starts <= last).sum())
         counts = {"n_treated": begun, "n_comparison": len(panel.regions) - begun}
         rows.append({"look": look, "quarter": panel.periods[last]} | found | counts)
-    return pd.DataFrame(rows, columns=pd.Index(LOOK_COLUMNS))
+    return pd.DataFrame(rows, columns=pd.Index(["look", "quarter", *ESTIMATED, "n_treated", "n_comparison"]))
+
+
+def _estimated(contrasts: Contrasts, panel: Panel) -> dict[str, float]:
+    row = estimate_contrasts(contrasts, panel).frame.iloc[0]
+    tail_df = min(float(row["df"]), design_df(contrasts.weights[0], panel))
+    return {name: float(row[name]) for name in ("estimate", "se", "df")} | {"tail_df": tail_df}
+
+
+def design_df(weights: np.ndarray, panel: Panel) -> float:
+    """Degrees of freedom of the variance of one contrast when all means vary alike (Bell and McCaffrey 2002).
+
+    Nothing about them is estimated: the parts of cohorts in the variance follow from the weights, shape (R, T).
+    """
+    cohort = cohort_of(panel)
+    is_alone = np.bincount(cohort)[cohort] < MIN_REGIONS
+    block = np.where(is_alone, cohort.max() + 1, cohort)  # in the order of `cohort_scores`, which pools small cohorts
+    parts = np.bincount(block, weights=(weights**2).sum(axis=1))[np.unique(block)]
+    degrees = np.array([df for _, df in cohort_scores(weights[None], panel)])
+    return float(parts.sum() ** 2 / (parts**2 / degrees).sum())
 
 
 def as_rows(judged: pd.DataFrame, result: EffectResult) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Looking every quarter: how often a direction is declared by look 8, 12, 20 and 40, where there is no effect and where there is.
 
-Staggered panels: counties, some of which get the reform after four, six or eight quarters, with autocorrelated shocks
+Staggered panels: counties, some of which get the reform after four to eight quarters, with autocorrelated shocks
 (rho 0.5) and sampling errors; the imputation estimate over the quarters in force so far, its standard error between
 counties, Student's t. Without effect a share is the probability of a false alarm, to be 5 % at most. ``efficient`` are
 estimates with independent increments, equal steps of information and known errors, by numerical integration.
@@ -23,6 +23,7 @@ from analysis_lib.effects.panel import Panel
 from analysis_lib.monitoring.repeated_looks import (
     TUNED_AT,
     confidence_sequence,
+    design_df,
     false_alarm,
     information_of,
     sequence_factor,
@@ -32,14 +33,14 @@ from analysis_lib.monitoring.repeated_looks import (
 
 LOOKS, ASKED_AT = 40, (8, 12, 20, 40)
 COLUMNS = [f"by {looks}" for looks in ASKED_AT]
-STARTS = (4, 6, 8)
+STARTS = (4, 5, 6, 8)
 PERIODS = min(STARTS) + LOOKS
 SHOCK, PERSISTENCE = 0.7, 0.5  # hours; of a county and quarter
 WITHIN, ASKED = 6.0, (30, 80)  # spread between officials of a county; how many of them are asked
 EFFECTS = (0.0, -0.25, -0.5, -1.0, -2.0)
 ALPHA = 0.05
 LIKE_THE_DEMONSTRATION = (30, 8)
-COUNTIES = ((12, 6), LIKE_THE_DEMONSTRATION, (60, 30))  # in all, and with the reform
+COUNTIES = ((16, 8), LIKE_THE_DEMONSTRATION, (60, 30))  # in all, and with the reform
 WITH_EFFECTS = {"naive", "sequence", "spending for 12, then the sequence", "spending for 40"}
 
 
@@ -107,6 +108,7 @@ class Looked:
     estimate: np.ndarray
     se: np.ndarray
     df: np.ndarray
+    tail_df: np.ndarray
 
     @property
     def usual(self) -> np.ndarray:
@@ -118,19 +120,20 @@ def practices(looked: Looked, plans: tuple[int, ...]) -> Iterator[tuple[str, np.
     yield "naive", looked.usual
     zero = np.zeros_like(looked.se)
     tuned_for = looked.se[:, :1] / np.sqrt(TUNED_AT)
-    sequence = confidence_sequence(zero, looked.se, df=looked.df, tuned_for=tuned_for)[1]
+    sequence = confidence_sequence(zero, looked.se, df=looked.tail_df, tuned_for=tuned_for)[1]
     yield "sequence", sequence
+    yield "sequence, estimated df", confidence_sequence(zero, looked.se, df=looked.df, tuned_for=tuned_for)[1]
     on_z = confidence_sequence(zero, looked.se, tuned_for=tuned_for)[1]
-    yield "sequence, without Student's tails", on_z
+    yield "sequence, normal tails", on_z
     for declared in plans:
         shares = np.arange(1, declared + 1) / declared
         bounds = np.stack([spending_bounds(information_of(se), spent_at=shares) for se in looked.se[:, :declared]])
-        spent = with_student_tails(bounds, looked.df[:, :declared]) * looked.se[:, :declared]
+        spent = with_student_tails(bounds, looked.tail_df[:, :declared]) * looked.se[:, :declared]
         if declared == LOOKS:
             yield f"spending for {declared}", spent
         else:
             yield f"spending for {declared}, then the sequence", np.hstack([spent, sequence[:, declared:]])
-            last = with_student_tails(bounds[:, -1:], looked.df[:, declared:]) * looked.se[:, declared:]
+            last = with_student_tails(bounds[:, -1:], looked.tail_df[:, declared:]) * looked.se[:, declared:]
             yield f"spending for {declared}, then its last bound", np.hstack([spent, last])
 
 
@@ -140,15 +143,17 @@ class World:
 
     starts: np.ndarray
     weights: np.ndarray
+    design_df: np.ndarray
 
     @classmethod
     def of(cls, n_counties: int, n_treated: int) -> World:
         starts = np.concatenate([np.resize(STARTS, n_treated), np.full(n_counties - n_treated, PERIODS)])
-        weights = np.zeros((LOOKS, n_counties, PERIODS))
+        weights, of_design = np.zeros((LOOKS, n_counties, PERIODS)), np.zeros(LOOKS)
         for look, last in enumerate(range(min(STARTS), PERIODS)):
             panel = blank(starts, last + 1)
             weights[look, :, : last + 1] = overall(imputation(panel), panel).weights[0]
-        return cls(starts, weights)
+            of_design[look] = design_df(weights[look, :, : last + 1], panel)
+        return cls(starts, weights, of_design)
 
     def values(self, repetitions: int, rng: np.random.Generator) -> np.ndarray:
         """Means of counties and quarters, shape (repetitions, counties, quarters); levels and quarters drop out."""
@@ -175,7 +180,8 @@ class World:
                 variance[:, look] += of_cohort
                 spread[:, look] += of_cohort**2 / (n - 1)
                 total_df[look] += n - 1
-        return Looked(estimate, np.sqrt(variance), np.minimum(variance**2 / spread, total_df))
+        df = np.minimum(variance**2 / spread, total_df)
+        return Looked(estimate, np.sqrt(variance), df, np.minimum(df, self.design_df))
 
 
 def blank(starts: np.ndarray, n_periods: int) -> Panel:

@@ -16,7 +16,7 @@ REPETITIONS, SEED = 400, 20268
 PLANS = (8, 12)  # looks declared
 PROMISED = 0.05
 CHANCE = 3 * np.sqrt(PROMISED * (1 - PROMISED) / REPETITIONS)  # three standard errors
-FEW = (12, 6)  # counties, and those with the reform: two in each quarter of start
+FEW = (16, 8)  # counties, and those with the reform: two in each quarter of start
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,11 @@ def test_the_price_is_paid_in_width(found: pd.DataFrame) -> None:
 
 
 def test_few_counties_need_students_tails(few: pd.DataFrame) -> None:
-    assert few.loc["sequence, without Student's tails", "by 40"] > 2 * PROMISED
+    assert few.loc["sequence, normal tails", "by 40"] > 2 * PROMISED
+
+
+def test_estimated_degrees_of_freedom_fail_where_a_cohort_is_a_pair(few: pd.DataFrame) -> None:
+    assert few.loc["sequence", "by 40"] < 0.02 < few.loc["sequence, estimated df", "by 40"]
 
 
 def test_what_is_simulated_is_what_a_study_does() -> None:
@@ -69,6 +73,6 @@ def test_what_is_simulated_is_what_a_study_does() -> None:
     for draw in range(2):
         panel = replace(blank(world.starts, min(STARTS) + LOOKS), values=values[draw])
         found = looks_at(panel, Choices(estimator="imputation"))
-        for name in ("estimate", "se", "df"):
+        for name in ("estimate", "se", "df", "tail_df"):
             assert found[name].tolist() == pytest.approx(getattr(looked, name)[draw].tolist())
         assert repeated_looks(found, smallest_change=0.5)["ci_low"].notna().all()
