@@ -73,9 +73,17 @@ class DoseResponse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moments:
-    """Of n regions: their means, (n, 3), as early burden, late burden and change; sampling noise that the first shares
-    with each, (n, 3); and their cohorts, (n,).
-    """  # fmt: skip
+    """Of n regions.
+
+    Attributes
+    ----------
+    means : numpy.ndarray
+        Early burden, late burden and change, shape (n, 3).
+    shared : numpy.ndarray
+        Sampling covariance of the first with each, shape (n, 3).
+    cohort : numpy.ndarray
+        Their starts, shape (n,).
+    """
 
     means: np.ndarray
     shared: np.ndarray
@@ -84,9 +92,19 @@ class _Moments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """Within cohorts: early burden, (n,); and of late burden and change by early burden, (2,) each, the coefficients
-    and what of them comes from shared sampling noise; covariance and degrees of freedom of the former.
-    """  # fmt: skip
+    """Late burden and change by early burden, within cohorts.
+
+    Attributes
+    ----------
+    early : numpy.ndarray
+        Early burden less the mean of its cohort, shape (n,).
+    coefficients, from_noise : numpy.ndarray
+        Of late burden and change on it, and what of them comes from shared sampling noise, shape (2,) each.
+    covariance : numpy.ndarray
+        Of the coefficients, shape (2, 2).
+    df : float
+        Degrees of freedom behind it.
+    """
 
     early: np.ndarray
     coefficients: np.ndarray
@@ -133,7 +151,7 @@ def dose_response(panel: Panel, *, anticipation: int = 0, confidence_level: floa
     With 4–8 of 12 periods before the start and shocks a third as large as the spread of burdens that is −0.02 at an
     autocorrelation of 0.5, which shows in the coverage only from some ninety regions on, and −0.04 at 0.8; with shocks
     as large as that spread −0.15 at 0.5. It pretends that the heavier burdened gain more. ``placebo`` has the same bias
-    and no effect. Burdens that draw together for another reason do the same to both.
+    and no effect, where shocks are alike. Burdens that draw together for another reason do the same to both.
     """
     estimable = imputation(panel, anticipation=anticipation).index
     coefficients = _common_weights(panel, anticipation)
@@ -153,30 +171,30 @@ def dose_response(panel: Panel, *, anticipation: int = 0, confidence_level: floa
             where="dose response",
             fix=f"a slope needs {MIN_REGIONS}; read the effect over all regions, or wait for more of them",
         )
-    moments = _moments(alone, used, [windows[int(start)] for start in panel.starts[used]])
+    over_time = np.stack([windows[int(start)] for start in panel.starts[used]])
+    moments = _moments(alone, used, over_time)
     fit = _fit(moments)
-    burden, change = moments.means[:, EARLY], moments.means[:, CHANGE] - fit.from_noise[1] * fit.early
     points = pd.DataFrame(
         {
             "region": [panel.regions[place] for place in used],
             "start": [panel.periods[start] for start in panel.starts[used]],
-            "burden": burden,
-            "effect": change,
+            "burden": moments.means[:, EARLY],
+            "effect": moments.means[:, CHANGE] - fit.from_noise[1] * fit.early,
         }
     )
-    targets = np.zeros((len(THIRDS), *panel.values.shape))
-    groups = np.array_split(np.argsort(burden, kind="stable"), len(THIRDS))
-    for third, group in enumerate(groups):
-        for place in group:
-            targets[third, used[place]] = windows[int(panel.starts[used[place]])][CHANGE] / len(group)
-    weights = targets - np.tensordot(np.tensordot(targets, regressors, 2), coefficients, 1)
-    # What goes with the burden is no chance: errors are counted about the line, sampling included.
-    line = np.zeros(len(panel.regions))
-    line[used] = fit.coefficients[1] * fit.early
-    about_line = replace(panel, values=panel.values - panel.in_force * line[:, None], sampling=None)
-    thirds = _thirds(points, groups, weights, about_line, confidence_level)
-    return DoseResponse(_slope(fit, confidence_level), thirds, points, _placebo(alone, panel.starts[used], anticipation,
-                        confidence_level))  # fmt: skip
+    weights = np.zeros((len(used), *panel.values.shape))
+    weights[np.arange(len(used)), used] = over_time[:, CHANGE]
+    weights -= np.tensordot(np.tensordot(weights, regressors, 2), coefficients, 1)
+    # What goes with the burden is no chance: errors of the thirds are counted about the line.
+    line = np.zeros((len(panel.regions), 1))
+    line[used, 0] = fit.coefficients[1] * fit.early
+    about_line = replace(panel, values=panel.values - panel.in_force * line, sampling=None)
+    return DoseResponse(
+        _slope(fit, confidence_level),
+        _thirds(points, weights, about_line, confidence_level),
+        points,
+        _placebo(alone, panel.starts[used], anticipation, confidence_level),
+    )
 
 
 def dose_rows(found: DoseResponse, result: EffectResult) -> list[dict]:
@@ -229,8 +247,7 @@ def _windows(before: int, in_force: np.ndarray, n_periods: int) -> np.ndarray:
     return windows
 
 
-def _moments(panel: Panel, used: np.ndarray, windows: list[np.ndarray]) -> _Moments:
-    over_time = np.stack(windows)
+def _moments(panel: Panel, used: np.ndarray, over_time: np.ndarray) -> _Moments:
     means = np.einsum("rkt,rt->rk", over_time, panel.values[used])
     shared = np.zeros_like(means)
     if panel.sampling is not None:
@@ -265,27 +282,25 @@ def _slope(fit: _Fit, confidence_level: float) -> Slope:
     if square > 0 and late > 0:
         reach = math.sqrt(max(linear**2 - square * constant, 0.0))
         estimate, low, high = change / late, (linear - reach) / square, (linear + reach) / square
-    strength = late**2 / of_late if of_late > 0 else math.inf
-    return Slope(estimate, low, high, fit.df, strength, len(fit.early))
+    strength = max(late, 0.0) ** 2 / of_late if of_late > 0 else math.inf
+    return Slope(float(estimate), float(low), float(high), fit.df, float(strength), len(fit.early))
 
 
-def _thirds(
-    points: pd.DataFrame, groups: list[np.ndarray], weights: np.ndarray, about_line: Panel, confidence_level: float
-) -> pd.DataFrame:
-    """Effects of groups of regions, errors as of any contrast of regions."""
+def _thirds(points: pd.DataFrame, weights: np.ndarray, about_line: Panel, confidence_level: float) -> pd.DataFrame:
+    """Mean effects of regions by their burden, from weights of each region's effect; errors as of any contrast."""
+    groups = np.array_split(np.argsort(points["burden"].to_numpy(), kind="stable"), len(THIRDS))
     index = pd.DataFrame({"third": THIRDS, "regions": [len(group) for group in groups]})
-    found = estimate_contrasts(Contrasts(index, weights), about_line, confidence_level=confidence_level).frame
-    means = [points.iloc[group][["burden", "effect"]].mean() for group in groups]
-    effect = pd.Series([each["effect"] for each in means])
-    numbers = {
-        "burden": [each["burden"] for each in means],
-        "estimate": effect,
-        "se": found["se"],
-        "df": found["df"],
-        "ci_low": effect + found["ci_low"] - found["estimate"],
-        "ci_high": effect + found["ci_high"] - found["estimate"],
-    }
-    return index.assign(**numbers)
+    contrasts = Contrasts(index, np.stack([weights[group].mean(axis=0) for group in groups]))
+    found = estimate_contrasts(contrasts, about_line, confidence_level=confidence_level).frame
+    burden, effect = (np.array([points[name].iloc[group].mean() for group in groups]) for name in ("burden", "effect"))
+    return index.assign(
+        burden=burden,
+        estimate=effect,
+        se=found["se"],
+        df=found["df"],
+        ci_low=effect + found["ci_low"] - found["estimate"],
+        ci_high=effect + found["ci_high"] - found["estimate"],
+    )
 
 
 def _placebo(alone: Panel, starts: np.ndarray, anticipation: int, confidence_level: float) -> Slope | None:
@@ -295,7 +310,7 @@ def _placebo(alone: Panel, starts: np.ndarray, anticipation: int, confidence_lev
         return None
     pretended = int(np.sort(starts)[(len(starts) - 1) // 2])
     window = _windows(pretended - anticipation, np.arange(pretended, len(alone.periods)), len(alone.periods))
-    return _slope(_fit(_moments(alone, never, [window] * len(never))), confidence_level)
+    return _slope(_fit(_moments(alone, never, np.tile(window, (len(never), 1, 1)))), confidence_level)
 
 
 def _excludes_zero(slope: Slope) -> bool:

@@ -39,7 +39,7 @@ WORLDS = {
 SIZES = ((8, 22), (12, 18), (15, 15), (30, 30), (90, 90))
 
 
-def certify(repetitions: int = 2000, seed: int = 20267) -> pd.DataFrame:
+def certify(repetitions: int = 1000, seed: int = 20267) -> pd.DataFrame:
     """Slopes of effects on burdens: median error, coverage of 95 % intervals, and how often there is an interval.
 
     Regions start in three of twelve quarters; burdens spread by 2 hours, effects have a mean of −2 and three tenths of
