@@ -123,7 +123,7 @@ def test_an_earlier_parting_is_told_by_what_the_check_would_have_seen(study):
 def test_what_is_rounded_to_nothing_is_less_than_the_smallest_number_printed(study):
     small = tried("pretrends", slope_most=0.04, bias_most=0.02)
     assert "is less than 0.1 hours a week each quarter" in sentence(study, "en", small)
-    assert "推偏不到0.1小时" in sentence(study, "zh", small)
+    assert "偏移不到0.1小时" in sentence(study, "zh", small)
     rare = tried("pretrends", "fails", p_value=0.0004)
     assert "turn up less than 1% of the time" in sentence(study, "en", rare)
     assert "概率不到1%" in sentence(study, "zh", rare)
