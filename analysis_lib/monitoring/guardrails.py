@@ -34,7 +34,7 @@ from scipy import stats
 from analysis_lib.errors import UsageError
 from analysis_lib.reforms import Reform
 from analysis_lib.study import NATION, Study
-from analysis_lib.survey.attrition import young_changes
+from analysis_lib.survey.attrition import BY_AGE_DIFFERENCE, staying_table, young_changes
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.estimation import difference, estimate_change
 from analysis_lib.survey.scales import with_answers
@@ -63,12 +63,13 @@ POWER_GUARDS: dict[str, Wanted] = {
     "authority_gap": "not_rise",
     "leave_intention_under_35": "not_rise",
     "leaving_under_35": "not_rise",
+    "leaving_gap_under_35": "not_rise",  # not a change: how much more the young stop answering than others, since
 }
 # Single questions of the questionnaire that are no measures of a study.
 QUESTIONS = ("coping", "pressure_blame", "pressure_tolerance")
 LASTING_GUARDS = ("group_digital", "group_for_show", "gross_out_of_hours")
 MOVED = ("offline_to_online", "pen_to_fingertip", "toothpaste")
-FURTHER_SHARES = ("leaving_under_35",)
+FURTHER_SHARES = ("leaving_under_35", "leaving_gap_under_35")
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +366,7 @@ def guardrail_changes(
     -------
     pandas.DataFrame
         Rows of the contract ``estimates`` for the nation. They say what changed, not what a reform did: for that put
-        rows of effects in their place.
+        rows of effects in their place. ``leaving_gap_under_35`` alone is no change: do the young stay as others do?
     """
     headline = study.config.estimation.headline
     watched = dict.fromkeys(each.measure for asked in three_distinctions(study) for each in asked.indicators)
@@ -376,6 +377,9 @@ def guardrail_changes(
         frames.append(late.assign(measure=headline + LATELY))
     frames.append(_question_changes(official_quarters, respondents, later=later, **common))
     frames.append(young_changes(sample, official_quarters, respondents, later=later, **common))
+    staying = staying_table(sample, official_quarters, respondents, study=study, period=label, quarters=later)
+    is_gap = (staying["measure"] == "leaving") & (staying["by"] == BY_AGE_DIFFERENCE)
+    frames.append(staying[is_gap].assign(measure="leaving_gap_under_35", by="", category=""))
     return check(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), "estimates")
 
 

@@ -245,7 +245,7 @@ def test_changes_of_everything_watched_are_judged_together(tmp_path) -> None:
     assert rows.at["gross", "estimate"] == alone["estimate"]
     assert rows.at["gross_lately", "n"] < rows.at["gross", "n"]
     assert rows.at["coping", "ci_low"] < 1 < rows.at["coping", "ci_high"]
-    assert {"leave_intention_under_35", "leaving_under_35"} <= set(rows.index)
+    assert {"leave_intention_under_35", "leaving_under_35", "leaving_gap_under_35"} <= set(rows.index)
     assert "pressure_blame" not in rows.index  # nobody was asked
     kept, power, _ = (judge(each, found) for each in three_distinctions(study, further=list(rows.index)))
     assert kept.answer == "yes"
