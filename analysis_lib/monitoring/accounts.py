@@ -53,6 +53,7 @@ CUT_OUT_OF_HOURS = (
 )
 COPING_WORK = ("activity_i1", "activity_d2", "group_for_show")  # evidence made up, reports drafted, study for show
 EXACT = 1e-9  # hours that rounding leaves
+SINGULAR = 1e-13  # share of the largest eigenvalue that rounding leaves
 DRAWS, SEED = 100_000, 20264  # of the largest |t|: its level is then known to a hundredth of itself
 
 
@@ -317,32 +318,55 @@ def account_of_reform(
                           fix="take an account of the change since")  # fmt: skip
     panel = prepared(panels[whole], design.way)
     effect = contrast(panel, design.way).weights[0]
-    weights = np.stack([np.where(panel.in_force, effect, 0.0) - effect, np.where(panel.in_force, effect, 0.0)])
     at = np.ix_(
         [cells.regions.index(name) for name in panel.regions], [cells.quarters.index(name) for name in panel.periods]
     )
     values = {key: cells.means[key].values[at] for key in keys}
     kept = [key for key in keys if np.isfinite(values[key]).all()]
     _refuse_gaps(partitions, kept, reform.id)
-    found = [_of_panel(weights, panel, values[key]) for key in kept]
-    n_blocks = len(found[0][1])
-    if not n_blocks:
-        raise DesignError("no two regions began together, so nothing tells chance from effect", where=reform.id,
-                          fix="take an account of the change since")  # fmt: skip
-    blocks = [
-        (np.vstack([scores[block][0][side] for side in (0, 1) for _, scores in found]), found[0][1][block][1])
-        for block in range(n_blocks)
-    ]
-    means = np.array([both for both, _ in found])
+    before, after, blocks = contrasted({key: values[key] for key in kept}, panel, effect)
     return Account(
         label=reform.id, period=f"{panel.periods[0]}–{panel.periods[-1]}", region=NATION, keys=tuple(kept),
-        partitions=partitions, before=means[:, 0], after=means[:, 1], blocks=blocks,
+        partitions=partitions, before=before, after=after, blocks=blocks,
         most_df=float(cohort_residuals(panel)[1].sum()), n=panel.n, n_psu=design.n_units,
         confidence_level=design.confidence_level,
         smallest_change=reform.smallest_change or study.config.estimation.smallest_change, cut=reform.groups,
         burden=tuple(read_classification(study).burden_groups), n_treated=float(panel.is_ever.sum()),
         n_comparison=float((~panel.is_ever).sum()),
     )  # fmt: skip
+
+
+def contrasted(
+    values: Mapping[str, np.ndarray], panel: Panel, effect: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, float]]]:
+    """Means of measures without a reform and with it, over regions and periods in force, and their scores by cohort.
+
+    Parameters
+    ----------
+    values : mapping of str to numpy.ndarray
+        Means of each measure by region and period, shape (R, T).
+    panel : Panel
+        The rollout; its own values are not read.
+    effect : numpy.ndarray
+        Weights of the contrast that is the effect, shape (R, T): those of cells in force add up to one.
+
+    Raises
+    ------
+    DesignError
+        When nothing tells chance from effect.
+    """
+    inside = np.where(panel.in_force, effect, 0.0)
+    weights = np.stack([inside - effect, inside])
+    means = np.array([np.tensordot(weights, each, 2) for each in values.values()])
+    scored = [cohort_scores(weights, replace(panel, values=each, sampling=None)) for each in values.values()]
+    if not scored[0]:
+        raise DesignError("no two regions began together, so nothing tells chance from effect", where="account",
+                          fix="take an account of the change since")  # fmt: skip
+    blocks = [
+        (np.vstack([of_measure[place][0][side] for side in (0, 1) for of_measure in scored]), scored[0][place][1])
+        for place in range(len(scored[0]))
+    ]
+    return means[:, 0], means[:, 1], blocks
 
 
 # -- errors -------------------------------------------------------------------------------------------
@@ -387,9 +411,9 @@ def _correlation(blocks: list[np.ndarray]) -> np.ndarray:
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """A matrix R with R R' the covariance, also where that is singular."""
+    """A matrix R with R R' the covariance, also where that is singular: what rounding leaves of a zero is taken out."""
     values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+    return vectors * np.sqrt(np.where(values > SINGULAR * values.max(initial=0.0), values, 0.0))
 
 
 # -- how accounts are made ----------------------------------------------------------------------------
@@ -425,14 +449,6 @@ def _refuse_gaps(partitions: Mapping[str, Partition], kept: Sequence[str], label
     missing = sorted(wanted - set(kept))
     if missing:
         raise UsageError(f"{missing} were not asked throughout", where=label, fix="choose periods in which they were")
-
-
-def _of_panel(
-    weights: np.ndarray, panel: Panel, values: np.ndarray
-) -> tuple[np.ndarray, list[tuple[np.ndarray, float]]]:
-    """Means before and after of one measure, and their scores by cohort."""
-    filled = replace(panel, values=values, sampling=None)
-    return np.tensordot(weights, values, 2), cohort_scores(weights, filled)
 
 
 def _mean_and_scores(variable: Variable, side: np.ndarray) -> tuple[float, np.ndarray]:
