@@ -182,16 +182,18 @@ def dose_response(panel: Panel, *, anticipation: int = 0, confidence_level: floa
             "effect": moments.means[:, CHANGE] - fit.from_noise[1] * fit.early,
         }
     )
-    weights = np.zeros((len(used), *panel.values.shape))
-    weights[np.arange(len(used)), used] = over_time[:, CHANGE]
-    weights -= np.tensordot(np.tensordot(weights, regressors, 2), coefficients, 1)
+    groups = np.array_split(np.argsort(points["burden"].to_numpy(), kind="stable"), len(THIRDS))
+    targets = np.zeros((len(THIRDS), *panel.values.shape))
+    for third, group in enumerate(groups):
+        targets[third, used[group]] = over_time[group, CHANGE] / len(group)
+    weights = targets - np.tensordot(np.tensordot(targets, regressors, 2), coefficients, 1)
     # What goes with the burden is no chance: errors of the thirds are counted about the line.
     line = np.zeros((len(panel.regions), 1))
     line[used, 0] = fit.coefficients[1] * fit.early
     about_line = replace(panel, values=panel.values - panel.in_force * line, sampling=None)
     return DoseResponse(
         _slope(fit, confidence_level),
-        _thirds(points, weights, about_line, confidence_level),
+        _thirds(points, groups, weights, about_line, confidence_level),
         points,
         _placebo(alone, panel.starts[used], anticipation, confidence_level),
     )
@@ -286,11 +288,12 @@ def _slope(fit: _Fit, confidence_level: float) -> Slope:
     return Slope(float(estimate), float(low), float(high), fit.df, float(strength), len(fit.early))
 
 
-def _thirds(points: pd.DataFrame, weights: np.ndarray, about_line: Panel, confidence_level: float) -> pd.DataFrame:
-    """Mean effects of regions by their burden, from weights of each region's effect; errors as of any contrast."""
-    groups = np.array_split(np.argsort(points["burden"].to_numpy(), kind="stable"), len(THIRDS))
+def _thirds(
+    points: pd.DataFrame, groups: list[np.ndarray], weights: np.ndarray, about_line: Panel, confidence_level: float
+) -> pd.DataFrame:
+    """Mean effects of groups of regions; their errors are those of contrasts with these weights."""
     index = pd.DataFrame({"third": THIRDS, "regions": [len(group) for group in groups]})
-    contrasts = Contrasts(index, np.stack([weights[group].mean(axis=0) for group in groups]))
+    contrasts = Contrasts(index, weights)
     found = estimate_contrasts(contrasts, about_line, confidence_level=confidence_level).frame
     burden, effect = (np.array([points[name].iloc[group].mean() for group in groups]) for name in ("burden", "effect"))
     return index.assign(
