@@ -25,7 +25,7 @@ from analysis_lib.reforms import EVERY_QUARTER
 Spending = Literal["obrien_fleming", "pocock"]
 
 BY_LOOK, USUAL = "look", "usual"
-ESTIMATED = ["estimate", "se", "df", "tail_df"]
+ESTIMATED = ["estimate", "se", "df", "design_df"]
 SO_FAR = "so far"
 # Information, in multiples of the first look's, at which the sequence is narrowest beside the usual interval. Where
 # regions are compared it levels off at two to six, for the quarters before the start stay as noisy as they were.
@@ -50,8 +50,8 @@ def repeated_looks(
     ----------
     looks : pandas.DataFrame
         A row for each look, oldest first: ``look`` (number), ``quarter``, ``estimate``, ``se`` and ``df``. A look
-        without a standard error or degrees of freedom has no interval. ``tail_df``, where given as by `looks_at`,
-        takes the place of ``df`` in repeated-look intervals.
+        without a standard error or degrees of freedom has no interval. ``design_df``, where given as by
+        `looks_at`, takes the place of ``df`` in repeated-look intervals.
     plan_looks : str or sequence of str
         ``plan.looks`` of the register: the quarters declared, or ``"every quarter"``.
     smallest_change : float
@@ -94,10 +94,11 @@ def repeated_looks(
 
     **Few regions.** The bounds are probabilities of a normal estimate. Each becomes the quantile of Student's t with
     the same tail: at 18 degrees of freedom 3.03 becomes 3.5. A t mixture (Wang and Ramdas 2024) needs degrees of
-    freedom that grow with time; ours are those of regions. Satterthwaite's are estimated and, right on average, too
-    many when a cohort of two lies close together by chance, which decides so far out: a first look at two counties of
-    thirty that should cry wolf once in a thousand did so one time in twenty. So ``tail_df`` are no more than those
-    of the design.
+    freedom that grow with time; ours are those of regions. Satterthwaite's are estimated: right on average, but too
+    many when a cohort of two lies close together by chance, which decides so far out. First looks at two counties of
+    thirty, which should cry wolf once in a thousand times, did so once in twenty. So the tails have the degrees of
+    freedom of the design, and no interval is narrower than the usual one, which knows when regions with the reform
+    vary more than others.
 
     **No running intersection.** The effect may fade; what is estimated at look k is its average over the quarters in
     force so far, not one constant. An intersection would keep the verdict of the best quarters for ever.
@@ -114,7 +115,7 @@ def repeated_looks(
     estimate, se, df = (looks[name].to_numpy(float) for name in ("estimate", "se", "df"))
     is_told = np.isfinite(estimate) & (se > 0) & (df > 0)
     se, df = np.where(is_told, se, np.nan), np.where(is_told, df, np.nan)
-    tail_df = looks["tail_df"].to_numpy(float) if "tail_df" in looks else df
+    tail_df = looks["design_df"].to_numpy(float) if "design_df" in looks else df
     declared = [] if plan_looks == EVERY_QUARTER else sorted(plan_looks)
     is_declared = np.isin(quarters, declared)
     is_spent = is_told & is_declared
@@ -132,6 +133,7 @@ def repeated_looks(
         reach = with_student_tails(bounds, tail_df[is_spent]) * se[is_spent]
         low[is_spent], high[is_spent] = estimate[is_spent] - reach, estimate[is_spent] + reach
     usual = stats.t.isf(alpha / 2, df) * se
+    low, high = np.minimum(low, estimate - usual), np.maximum(high, estimate + usual)
     return looks.assign(
         usual_low=estimate - usual,
         usual_high=estimate + usual,
@@ -156,8 +158,7 @@ def looks_at(panel: Panel, way: Choices) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each look: ``look``, ``quarter``, ``estimate``, ``se``, ``df``, ``tail_df`` (`repeated_looks`, few
-        regions), ``n_treated``, ``n_comparison``. The numbers are missing while too few regions have begun to tell chance from effect. Standard errors are those
+        A row for each look: ``look``, ``quarter``, ``estimate``, ``se``, ``df``, ``design_df`` (`design_df`), ``n_treated``, ``n_comparison``. The numbers are missing while too few regions have begun to tell chance from effect. Standard errors are those
         between regions, also where a single look would draw its interval by randomisation: two hundred assignments
         cannot tell one chance in four hundred, which is what a look may use up.
     """
@@ -176,8 +177,8 @@ def looks_at(panel: Panel, way: Choices) -> pd.DataFrame:
 
 def _estimated(contrasts: Contrasts, panel: Panel) -> dict[str, float]:
     row = estimate_contrasts(contrasts, panel).frame.iloc[0]
-    tail_df = min(float(row["df"]), design_df(contrasts.weights[0], panel))
-    return {name: float(row[name]) for name in ("estimate", "se", "df")} | {"tail_df": tail_df}
+    found = {name: float(row[name]) for name in ("estimate", "se", "df")}
+    return found | {"design_df": design_df(contrasts.weights[0], panel)}
 
 
 def design_df(weights: np.ndarray, panel: Panel) -> float:

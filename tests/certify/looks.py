@@ -103,12 +103,12 @@ def staggered(
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """Estimates of no effect at every look, shape (repetitions, looks)."""
+    """Estimates of no effect at every look, shape (repetitions, looks), and degrees of freedom of the design, (looks,)."""
 
     estimate: np.ndarray
     se: np.ndarray
     df: np.ndarray
-    tail_df: np.ndarray
+    design_df: np.ndarray
 
     @property
     def usual(self) -> np.ndarray:
@@ -120,7 +120,8 @@ def practices(looked: Looked, plans: tuple[int, ...]) -> Iterator[tuple[str, np.
     yield "naive", looked.usual
     zero = np.zeros_like(looked.se)
     tuned_for = looked.se[:, :1] / np.sqrt(TUNED_AT)
-    sequence = confidence_sequence(zero, looked.se, df=looked.tail_df, tuned_for=tuned_for)[1]
+    sequence = confidence_sequence(zero, looked.se, df=looked.design_df, tuned_for=tuned_for)[1]
+    sequence = np.maximum(sequence, looked.usual)
     yield "sequence", sequence
     yield "sequence, estimated df", confidence_sequence(zero, looked.se, df=looked.df, tuned_for=tuned_for)[1]
     on_z = confidence_sequence(zero, looked.se, tuned_for=tuned_for)[1]
@@ -128,12 +129,13 @@ def practices(looked: Looked, plans: tuple[int, ...]) -> Iterator[tuple[str, np.
     for declared in plans:
         shares = np.arange(1, declared + 1) / declared
         bounds = np.stack([spending_bounds(information_of(se), spent_at=shares) for se in looked.se[:, :declared]])
-        spent = with_student_tails(bounds, looked.tail_df[:, :declared]) * looked.se[:, :declared]
+        spent = with_student_tails(bounds, looked.design_df[:declared]) * looked.se[:, :declared]
+        spent = np.maximum(spent, looked.usual[:, :declared])
         if declared == LOOKS:
             yield f"spending for {declared}", spent
         else:
             yield f"spending for {declared}, then the sequence", np.hstack([spent, sequence[:, declared:]])
-            last = with_student_tails(bounds[:, -1:], looked.tail_df[:, declared:]) * looked.se[:, declared:]
+            last = with_student_tails(bounds[:, -1:], looked.design_df[declared:]) * looked.se[:, declared:]
             yield f"spending for {declared}, then its last bound", np.hstack([spent, last])
 
 
@@ -181,7 +183,7 @@ class World:
                 spread[:, look] += of_cohort**2 / (n - 1)
                 total_df[look] += n - 1
         df = np.minimum(variance**2 / spread, total_df)
-        return Looked(estimate, np.sqrt(variance), df, np.minimum(df, self.design_df))
+        return Looked(estimate, np.sqrt(variance), df, self.design_df)
 
 
 def blank(starts: np.ndarray, n_periods: int) -> Panel:

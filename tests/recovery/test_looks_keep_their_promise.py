@@ -73,6 +73,7 @@ def test_what_is_simulated_is_what_a_study_does() -> None:
     for draw in range(2):
         panel = replace(blank(world.starts, min(STARTS) + LOOKS), values=values[draw])
         found = looks_at(panel, Choices(estimator="imputation"))
-        for name in ("estimate", "se", "df", "tail_df"):
+        for name in ("estimate", "se", "df"):
             assert found[name].tolist() == pytest.approx(getattr(looked, name)[draw].tolist())
+        assert found["design_df"].tolist() == pytest.approx(looked.design_df.tolist())
         assert repeated_looks(found, smallest_change=0.5)["ci_low"].notna().all()

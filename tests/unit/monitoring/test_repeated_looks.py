@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from scipy import integrate, stats
 
-from analysis_lib.effects.difference_in_differences import group_time, overall
 from analysis_lib.effects.panel import Panel
 from analysis_lib.effects.results import EffectResult
 from analysis_lib.effects.specification_curve import Choices, estimate
@@ -201,11 +200,6 @@ def panel(n_periods: int = 8) -> Panel:
     return Panel(names, tuple(QUARTERS[:n_periods]), values, starts, np.ones(8))
 
 
-def first_look_weights() -> np.ndarray:
-    chosen = panel(4)
-    return overall(group_time(chosen), chosen).weights[0]
-
-
 class TestLooksAtAPanel:
     def test_a_look_is_the_estimate_on_the_quarters_up_to_it(self) -> None:
         way = Choices(estimator="imputation")
@@ -220,12 +214,10 @@ class TestLooksAtAPanel:
                 then[["estimate", "se", "df"]].tolist()
             )
 
-    def test_tails_have_no_more_degrees_of_freedom_than_the_design(self) -> None:
-        found = looks_at(panel(), Choices(estimator="group_time"))
-        # Two regions with one degree of freedom against six with five; each mean of n has a part of 1 / n.
-        assert design_df(first_look_weights(), panel(4)) == pytest.approx((1 / 2 + 1 / 6) ** 2 / (1 / 4 + 1 / 36 / 5))
-        assert found["tail_df"][0] == pytest.approx(min(found["df"][0], (1 / 2 + 1 / 6) ** 2 / (1 / 4 + 1 / 36 / 5)))
-        assert (found["tail_df"] <= found["df"]).all()
+    def test_the_design_gives_degrees_of_freedom_that_no_value_moves(self) -> None:
+        # Two regions with one degree of freedom against six with five; the variance of a mean of n has a part of 1 / n.
+        expected = (1 / 2 + 1 / 6) ** 2 / (1 / 4 + 1 / 36 / 5)
+        assert looks_at(panel(), Choices(estimator="group_time"))["design_df"][0] == pytest.approx(expected)
 
     def test_a_region_alone_lends_its_spread_from_the_others(self) -> None:
         alone = Panel(("a", "b", "c", "d"), tuple(QUARTERS[:4]), np.zeros((4, 4)), np.array([3, 4, 4, 4]), np.ones(4))
@@ -234,9 +226,14 @@ class TestLooksAtAPanel:
         assert design_df(weights, alone) == pytest.approx((1 + 1 / 3) ** 2 / (1 / 2 + 1 / 9 / 2))
 
     def test_repeated_looks_take_them_and_the_usual_interval_does_not(self) -> None:
-        plain, short = looks(df=18.0), looks(df=18.0).assign(tail_df=3.0)
+        plain, short = looks(df=18.0), looks(df=18.0).assign(design_df=3.0)
         assert judged(short)["usual_low"].tolist() == judged(plain)["usual_low"].tolist()
         assert half_width(judged(short)) == pytest.approx(half_width(judged(looks(df=3.0))))
+
+    def test_no_repeated_look_interval_is_narrower_than_the_usual_one(self) -> None:
+        found = judged(looks(df=1.0).assign(design_df=30.0))
+        assert found["ci_low"].tolist() == found["usual_low"].tolist()
+        assert found["price"].tolist() == pytest.approx([1.0] * 12)
 
     def test_too_few_regions_so_far_leave_a_look_without_numbers(self) -> None:
         many = panel()
