@@ -1,4 +1,4 @@
-"""Looking every quarter without crying wolf: intervals for a sequence of looks at one effect that hold at all of them."""
+"""Looking every quarter without crying wolf: intervals for looks at one effect that hold at all of them."""
 
 from __future__ import annotations
 
@@ -158,9 +158,10 @@ def looks_at(panel: Panel, way: Choices) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each look: ``look``, ``quarter``, ``estimate``, ``se``, ``df``, ``design_df`` (`design_df`), ``n_treated``, ``n_comparison``. The numbers are missing while too few regions have begun to tell chance from effect. Standard errors are those
-        between regions, also where a single look would draw its interval by randomisation: two hundred assignments
-        cannot tell one chance in four hundred, which is what a look may use up.
+        A row for each look: ``look``, ``quarter``, ``estimate``, ``se``, ``df``, ``design_df`` (of the function of that
+        name), ``n_treated``, ``n_comparison``. Numbers are missing while too few regions have begun to tell chance from
+        effect. Standard errors are those between regions, also where a single look would draw its interval by
+        randomisation: two hundred assignments cannot tell one chance in four hundred, which is what a look may use up.
     """
     rows = []
     for look, last in enumerate(range(min(panel.cohorts, default=len(panel.periods)), len(panel.periods)), start=1):

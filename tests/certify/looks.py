@@ -1,12 +1,15 @@
-"""Looking every quarter: how often a direction is declared by look 8, 12, 20 and 40, where there is no effect and where there is.
+"""Looking every quarter: how often a direction is declared by look 8, 12, 20 and 40, with and without an effect.
 
 Staggered panels: counties, some of which get the reform after four to eight quarters, with autocorrelated shocks
 (rho 0.5) and sampling errors; the imputation estimate over the quarters in force so far, its standard error between
-counties, Student's t. Without effect a share is the probability of a false alarm, to be 5 % at most. ``efficient`` are
-estimates with independent increments, equal steps of information and known errors, by numerical integration.
-``delay`` is the mean number of looks until the direction is declared, 40 where it never is; ``price`` the mean
-half-width at look 12 as a multiple of the usual one. ``naive`` takes the usual interval at every look. Effects are
-constant, in hours a week; the usual standard error of look 12 stands in ``se``.
+counties. Without effect a share is the probability of a false alarm, to be 5 % at most. ``efficient`` are estimates
+with independent increments, equal steps of information and known errors, by numerical integration.
+
+``naive`` takes the usual interval at every look, ``sequence`` is what a page follows, ``spending`` what it follows in
+the quarters that the register declares. Warnings: the last bound of a plan used again, a sequence with the estimated
+degrees of freedom or with normal tails. ``delay`` is the mean number of looks until the direction is declared, 40 where
+it never is; ``price`` the median half-width at look 12 as a multiple of the usual one. Effects are constant, in hours a
+week; the usual standard error of look 12 stands in ``se``.
 """
 
 from __future__ import annotations
@@ -92,7 +95,7 @@ def staggered(
                 | {name: by[:, looks - 1].mean() for name, looks in zip(COLUMNS, ASKED_AT, strict=True)}
                 | {
                     "delay": np.where(by.any(axis=1), by.argmax(axis=1) + 1, LOOKS).mean() if effect else np.nan,
-                    "price": (reach[:, 11] / looked.usual[:, 11]).mean(),
+                    "price": float(np.median(reach[:, 11] / looked.usual[:, 11])),
                     "se": looked.se[:, 11].mean(),
                     "repetitions": repetitions,
                     "seed": seed,
