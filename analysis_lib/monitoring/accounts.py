@@ -154,8 +154,8 @@ class Account:
         Returns
         -------
         pandas.DataFrame
-            part, before, after (hours a week), estimate, se, df, ci_low, ci_high, joint_low, joint_high. Parts add up
-            to ``whole``, which is none of those that the joint intervals are about.
+            part, before, after (hours a week), before_se, after_se, estimate, se, df, ci_low, ci_high, joint_low,
+            joint_high. Parts add up to ``whole``, which is none of those that the joint intervals are about.
 
         Raises
         ------
@@ -187,6 +187,8 @@ class Account:
                 "part": names,
                 "before": before,
                 "after": after,
+                "before_se": [each.se for each in self.told(before, np.hstack([a, 0 * a]))],
+                "after_se": [each.se for each in self.told(after, np.hstack([0 * a, a]))],
                 "estimate": [each.estimate for each in told],
                 "se": [each.se for each in told],
                 "df": [each.df for each in told],

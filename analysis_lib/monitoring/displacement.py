@@ -219,19 +219,24 @@ def _all_of(parts: Mapping[str, str]) -> Answer:
 def account_table(account: Account) -> pd.DataFrame:
     """Everything that an account tells, as rows of the contract ``estimates``.
 
-    ``by`` is ``account`` for parts, of category ``<label>.<partition>.<part>``, and ``moved`` for what moved:
-    ``<label>.disguised``, ``<label>.<finding>`` (the hours that turned up) and ``<label>.<finding>.<part of the rule>``.
-    Further columns: ``before``, ``after``, ``joint_low``, ``joint_high`` of parts, ``outcome`` of findings.
+    ``by`` is ``account`` for parts, of category ``<label>.<partition>.<part>``, and after a further dot ``joint`` (the
+    same with the joint interval), ``before`` and ``after`` (hours). ``by`` is ``moved`` for what moved:
+    ``<label>.disguised``, ``<label>.<finding>`` (the hours that turned up) and ``<label>.<finding>.<part of the rule>``,
+    with ``outcome``. What must pass the disclosure rules stands in rows: they keep no further columns.
     """
+    means = 2 if math.isnan(account.n_treated) else int(account.n_treated + account.n_comparison)
     common = {
         "region": account.region, "period": account.period, "n": account.n, "n_psu": account.n_psu,
         "n_treated": account.n_treated, "n_comparison": account.n_comparison, "statistic": "effect",
-        "unit": "hours_week", "deff": math.nan, "outcome": "",
+        "unit": "hours_week", "deff": math.nan, "outcome": "", "residual_df": float(max(account.n - means, 0)),
     }  # fmt: skip
     rows = [
-        common | row | {"by": BY_ACCOUNT, "category": f"{account.label}.{name}.{row['part']}", "measure": row["part"]}
+        common
+        | {"by": BY_ACCOUNT, "category": f"{account.label}.{name}.{part['part']}{which}", "measure": part["part"]}
+        | numbers
         for name in account.partitions
-        for row in account.parts(name).to_dict("records")
+        for part in account.parts(name).to_dict("records")
+        for which, numbers in _of_part(part, account.confidence_level).items()
     ]
     beside = {key: account.total([key]) for key in (PARALLEL, OUT_OF_HOURS) if key in account.keys}
     rows += [
@@ -266,9 +271,22 @@ def account_table(account: Account) -> pd.DataFrame:
             for part, state in found.parts.items()
         ]  # fmt: skip
     kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
-    further = ("before", "after", "joint_low", "joint_high", "n_treated", "n_comparison")
+    further = ("n_treated", "n_comparison", "residual_df")
     kinds |= dict.fromkeys(further, "float64") | {"outcome": "str"}
     return check(pd.DataFrame(rows, columns=pd.Index(list(kinds))).astype(kinds), "estimates")
+
+
+def _of_part(part: dict, confidence_level: float) -> dict[str, dict]:
+    """The change of a part, the same with its joint interval, and its hours before and after."""
+    change = {name: part[name] for name in ("estimate", "se", "df", "ci_low", "ci_high")}
+    rows = {"": change}
+    if part["part"] != "whole":
+        rows[".joint"] = change | {"ci_low": part["joint_low"], "ci_high": part["joint_high"]}
+    for side in ("before", "after"):
+        reach = stats.t.ppf((1 + confidence_level) / 2, part["df"]) * part[f"{side}_se"]
+        rows[f".{side}"] = change | {"estimate": part[side], "se": part[f"{side}_se"], "statistic": "mean",
+                                     "ci_low": part[side] - reach, "ci_high": part[side] + reach}  # fmt: skip
+    return rows
 
 
 def _numbers(told: Told) -> dict[str, float]:

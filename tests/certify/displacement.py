@@ -3,8 +3,8 @@
 Surveys: two quarters of the simulated officials, 2024Q2 before any reform and 2026Q2, drawn again and again from the
 same truth; a, no effect; b, a plain cut; d, all of it moved to chats and apps; f, a small cut and twice as many hours of
 coping. ``coverage`` is that of pointwise intervals of a part, of all parts by their joint intervals, and of Fieller's
-interval of the index where there is one; ``named`` how often a finding is yes, or the index defined. Two weeks of
-hundreds of diaries differ by season too: the truth is the change of the whole week, whatever made it.
+interval of the index, which is the whole line where the cut is not told; ``named`` how often a finding is yes, or the
+index defined; ``refuted`` how often a finding is no. The truth is the change of the week, whatever made it.
 
 Panels: regions with a reform and without it, five parts of which one loses two hours and one gains 1.2; shocks of parts
 are correlated and autocorrelated.
@@ -31,7 +31,7 @@ from analysis_lib.ingest.simulate.officials import draw_sample, whole_frame
 from analysis_lib.ingest.simulate.recall import answer_questionnaire
 from analysis_lib.ingest.simulate.scenarios import find_scenario
 from analysis_lib.monitoring.accounts import Account, Partition, account_of_change, contrasted
-from analysis_lib.monitoring.displacement import disguised_burden, findings
+from analysis_lib.monitoring.displacement import Disguised, disguised_burden, findings
 from analysis_lib.quarters import Quarter
 from analysis_lib.reforms import read_reforms
 from analysis_lib.study import Study
@@ -98,16 +98,8 @@ def certified(letter: str, study: Study, repetitions: int, seed: int) -> pd.Data
     table.append({"what": f"{letter}: all parts at once", "coverage": np.mean(joint)})
     moved = sum(truth[f"group_{group}"] for group in ("form", "inspection", "digital", "for_show"))
     ratio = -moved / (truth["group_meeting"] + truth["group_document"])
-    given = [index for _, index in rows if index.low <= index.high]
-    table.append(
-        {
-            "what": f"{letter}: index of disguised burden",
-            "truth": ratio,
-            "bias": np.median([index.ratio for index in given]) - ratio if given else np.nan,
-            "coverage": np.mean([index.low <= ratio <= index.high for index in given]) if given else np.nan,
-            "named": len(given) / len(rows),
-        }
-    )
+    indices = [index for _, index in rows]
+    table.append({"what": f"{letter}: index of disguised burden", **_of_index(indices, ratio)})
     answers = pd.DataFrame(named)
     table += [
         {"what": f"{letter}: {key}", "named": (answers[key] == "yes").mean(), "refuted": (answers[key] == "no").mean()}
@@ -121,6 +113,18 @@ def _summary(what: str, truth: float, rows: list[pd.Series]) -> dict[str, object
     covered = (found["ci_low"] <= truth) & (truth <= found["ci_high"])
     return {"what": what, "truth": truth, "bias": found["estimate"].mean() - truth, "sd": found["estimate"].std(),
             "se": np.sqrt((found["se"] ** 2).mean()), "coverage": covered.mean()}  # fmt: skip
+
+
+def _of_index(indices: list[Disguised], truth: float) -> dict[str, float]:
+    """One without an interval counts as the whole line, which holds everything."""
+    given = [each for each in indices if each.low <= each.high]
+    missed = sum(not each.low <= truth <= each.high for each in given)
+    return {
+        "truth": truth,
+        "bias": float(np.median([each.ratio for each in given])) - truth if len(given) > len(indices) / 2 else np.nan,
+        "coverage": 1 - missed / len(indices),
+        "named": len(given) / len(indices),
+    }
 
 
 class World:
@@ -229,13 +233,11 @@ def certified_panel(n: int, repetitions: int, seed: int) -> pd.DataFrame:
         covered.append((parts["ci_low"] <= PANEL_EFFECT) & (parts["ci_high"] >= PANEL_EFFECT))
         joint.append(((parts["joint_low"] <= PANEL_EFFECT) & (parts["joint_high"] >= PANEL_EFFECT)).all())
         index.append(disguised_burden(account))
-    given = [each for each in index if each.low <= each.high]
     return pd.DataFrame(
         [
             {"what": f"panel, {n} + {n} regions: parts", "coverage": np.mean(covered)},
             {"what": f"panel, {n} + {n} regions: all parts at once", "coverage": np.mean(joint)},
-            {"what": f"panel, {n} + {n} regions: index", "truth": ratio, "named": len(given) / len(index),
-             "coverage": np.mean([each.low <= ratio <= each.high for each in given]) if given else np.nan},
+            {"what": f"panel, {n} + {n} regions: index", **_of_index(index, ratio)},
         ]
     ).assign(n=2 * n, repetitions=repetitions, seed=seed)  # fmt: skip
 

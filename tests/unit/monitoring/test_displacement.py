@@ -12,6 +12,7 @@ import pytest
 from sample_study import write_study
 from scipy import stats
 
+from analysis_lib.disclosure.protect import protect
 from analysis_lib.effects.designs import settle_designs
 from analysis_lib.effects.inference import estimate_contrasts
 from analysis_lib.effects.specification_curve import contrast, prepared
@@ -25,7 +26,7 @@ from analysis_lib.monitoring.accounts import (
 )
 from analysis_lib.monitoring.displacement import account_table, disguised_burden, fieller, findings, toothpaste
 from analysis_lib.study import Study
-from analysis_lib.survey.estimation import estimate_change
+from analysis_lib.survey.estimation import estimate, estimate_change
 from analysis_lib.survey.weighting import calibrate_to_margins
 
 WORK = ["meeting", "document", "form", "inspection", "digital", "for_show", "service", "core", "training"]
@@ -333,7 +334,10 @@ def test_the_table_holds_parts_index_and_findings(officials, study) -> None:
     account = change_of(officials, study)
     table = account_table(account).set_index("category")
     assert table.at["since.work.group_meeting", "estimate"] == account.total(["group_meeting"]).estimate
-    assert table.at["since.day.whole", "after"] == 168.0
+    assert table.at["since.day.whole.after", "estimate"] == 168.0
+    parts = account.parts("work").set_index("part")
+    joint = table.loc["since.work.group_form.joint"]
+    assert [joint["ci_low"], joint["ci_high"]] == parts.loc["group_form", ["joint_low", "joint_high"]].tolist()
     assert table.loc["since.beside.parallel_digital", "by"] == "account"
     assert set(table.loc[table["by"] == "moved", "outcome"]) <= {
         "",
@@ -345,3 +349,39 @@ def test_the_table_holds_parts_index_and_findings(officials, study) -> None:
     }
     assert table.at["since.toothpaste.coping_items", "outcome"] == "not_asked"
     assert set(table.loc[table["by"] == "account", "unit"]) == {"hours_week"}
+
+
+def test_hours_before_and_after_have_the_errors_of_means(officials, study) -> None:
+    table = account_table(change_of(officials, study)).set_index("category")
+    for side, quarters in (("before", QUARTERS[:2]), ("after", QUARTERS[4:])):
+        apart = estimate(
+            officials, ["group_form"], study=study, periods={"x": quarters}, regions=["all"]
+        ).iloc[0]  # fmt: skip
+        columns = ["estimate", "se", "ci_low", "ci_high"]
+        found = table.loc[f"since.work.group_form.{side}", columns].tolist()
+        assert found == pytest.approx(apart[columns].tolist(), rel=1e-9)
+
+
+def test_accounts_pass_the_disclosure_rules(officials, study) -> None:
+    designs, _ = settle_designs(officials, study=study, quarters=QUARTERS)
+    accounts = [change_of(officials, study), account_of_reform(officials, designs[0], study=study, quarters=QUARTERS)]
+    for account in accounts:
+        shown = protect(account_table(account), "displacement", study=study).table.set_index("category")
+        for which in ("", ".joint", ".before", ".after"):
+            assert np.isfinite(shown.at[f"{account.label}.work.group_form{which}", "value"])
+        assert shown.at[f"{account.label}.offline_to_online", "outcome"] in ("yes", "no", "cannot_tell")
+
+
+def test_media_divide_burden_and_what_diaries_do_not_say_is_the_rest(officials, study) -> None:
+    path = study.reference / "measures.toml"
+    text = path.read_text(encoding="utf-8")
+    for medium in ("paper", "app"):
+        text += f'\n[gross_on_{medium}]\ntitle_zh = "{medium}"\ntitle_en = "{medium}"\ngroups = ["meeting"]\n'
+    path.write_text(text, encoding="utf-8")
+    with_media = officials.assign(gross_on_paper=0.5 * officials["gross"], gross_on_app=0.3 * officials["gross"])
+    account = change_of(with_media, Study.open(study.root))
+    parts = account.parts("medium").set_index("part")
+    assert set(parts.index) == {"gross_on_paper", "gross_on_app", "group_service", "group_core", "group_training",
+                                "rest", "whole"}  # fmt: skip
+    assert parts.drop("whole")["estimate"].sum() == pytest.approx(parts.at["whole", "estimate"], abs=1e-9)
+    assert parts.at["rest", "estimate"] == pytest.approx(0.4 * parts.at["gross_on_paper", "estimate"])
