@@ -18,8 +18,8 @@ COLUMNS = [
     "measure", "statistic", "unit", "region", "by", "category", "period", "value", "ci_low", "ci_high", "n", "mark",
 ]  # fmt: skip
 # Further columns that a table may bring: which kind of estimate an area shows, and on what an effect rests.
-TEXTS = ["kind", "estimator", "comparison", "inference", "treatment_date", "outcome"]
-FIGURES = {"shrinkage": 2, "n_treated": 0, "n_comparison": 0}  # name → decimals
+TEXTS = ["kind", "estimator", "comparison", "inference", "treatment_date", "outcome", "reasons", "wanted"]
+FIGURES = {"shrinkage": 2, "n_treated": 0, "n_comparison": 0, "margin": 2}  # name → decimals
 MARKS = {"", policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
 _NUMBERS = ["value", "ci_low", "ci_high"]
 _GATE = object()  # known to this module alone

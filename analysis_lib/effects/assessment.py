@@ -13,6 +13,7 @@ from scipy import stats
 
 from analysis_lib.effects.designs import Design, blank_result, settle_designs
 from analysis_lib.effects.difference_in_differences import Contrasts, by_event_time, by_period
+from analysis_lib.effects.dose_response import dose_response, dose_rows
 from analysis_lib.effects.four_series import compliance, four_series
 from analysis_lib.effects.inference import estimate_contrasts
 from analysis_lib.effects.interrupted_time_series import segmented
@@ -51,15 +52,18 @@ class Assessment:
         By quarters since the start (``by`` is ``event_time``) and by start and quarter (``group_time``).
     trends : pandas.DataFrame
         Means of regions with the reform, without it, and what the former would have been (``exposure``).
+    doses : pandas.DataFrame
+        Effects by the burden that regions carried before the reform (``dose_response``).
     series : pandas.DataFrame
         Claimed, counted, measured and felt (``four_series``), and whether caps were kept (``compliance``).
     impossible : dict of str to str
-        Reform, or reform and measure after a dot → why no effect of it can be estimated.
+        Reform, reform and measure, or these and ``dose_response``, between dots → why it cannot be estimated.
     """
 
     effects: pd.DataFrame
     paths: pd.DataFrame
     trends: pd.DataFrame
+    doses: pd.DataFrame
     series: pd.DataFrame
     impossible: dict[str, str]
 
@@ -106,7 +110,7 @@ def assess_reforms(
     effects.loc[: len(found.results) - 1, "outcome"] = _outcomes(found.results, designs)
     found.series += _series(official_quarters, effects, designs, study, list(quarters))
     series = pd.concat([as_rows([]), *found.series], ignore_index=True)
-    return Assessment(effects, as_rows(found.paths), as_rows(found.trends), series, impossible)
+    return Assessment(effects, as_rows(found.paths), as_rows(found.trends), as_rows(found.doses), series, impossible)
 
 
 @dataclass(slots=True)
@@ -118,6 +122,7 @@ class _Found:
     returned: list[dict] = field(default_factory=list)
     paths: list[dict] = field(default_factory=list)
     trends: list[dict] = field(default_factory=list)
+    doses: list[dict] = field(default_factory=list)
     series: list[pd.DataFrame] = field(default_factory=list)
 
 
@@ -139,6 +144,17 @@ def _compare(found: _Found, design: Design, officials: pd.DataFrame, sample: pd.
         if key in design.checked:
             found.trends += _trends(results[0], panel, design)
             found.returned.append(_returned(results[0], panel, study))
+            _add_dose(found, results[0], panel, design)
+
+
+def _add_dose(found: _Found, result: EffectResult, panel: Panel, design: Design) -> None:
+    anticipation, level = design.way.anticipation, design.confidence_level
+    try:
+        by_burden = dose_response(panel, anticipation=anticipation, confidence_level=level)
+    except DesignError as error:
+        found.impossible[f"{result.reform}.{result.measure}.dose_response"] = str(error)
+    else:
+        found.doses += dose_rows(by_burden, result)
 
 
 def _remembered(design: Design) -> Callable[[Panel], Contrasts]:

@@ -108,9 +108,15 @@ def _of_ways(curve: Curve) -> CheckResult:
 
 def _rows(curve: Curve, result: EffectResult, design: Design) -> Iterator[dict]:
     for row in curve.frame.to_dict("records"):
-        sample = ["others_out" if row["takes_out_others"] else "others_in", "officials" if row["weighs"] else "equal",
-                  f"early_{row['anticipation']}", row["window"]]  # fmt: skip
-        parts = ["planned" if row["is_planned"] else "other", row["estimator"], row["comparison"], row["date"],
-                 "-".join(sample)]  # fmt: skip
+        parts = [
+            "planned" if row["is_planned"] else "other",
+            row["estimator"],
+            row["comparison"],
+            row["date"],
+            "others_out" if row["takes_out_others"] else "others_in",
+            "officials" if row["weighs"] else "equal",
+            f"early_{row['anticipation']}",
+            row["window"],
+        ]
         numbers = {name: row[name] for name in ("estimate", "se", "ci_low", "ci_high")}
         yield row_of(result, "specification", ".".join([design.reform.id, *parts])) | numbers

@@ -92,7 +92,8 @@ def _sampling_errors(contrasts: Contrasts, panel: Panel) -> np.ndarray:
     if panel.sampling is None:
         return np.full(len(contrasts.index), np.nan)
     spread = np.einsum("krt,rts->krs", contrasts.weights, panel.sampling)
-    return np.sqrt(np.einsum("krs,krs->k", spread, contrasts.weights))
+    # Rounding can leave a trace below zero where sampling errors cancel.
+    return np.sqrt(np.einsum("krs,krs->k", spread, contrasts.weights).clip(min=0))
 
 
 def _by_cohort(contrasts: Contrasts, panel: Panel) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,10 @@ Outcome = Literal["holds", "fails", "cannot_tell"]
 
 BY_EFFECT, BY_CHECK = "effect", "check"
 # Units of the further numbers of checks; a number that is not named here has the check's own unit.
-FACT_UNITS = {"p_value": "share", "periods": "count", "tried": "count", "same_sign": "count", "beyond_zero": "count"}
+FACT_UNITS = {
+    "p_value": "share", "periods": "count", "tried": "count", "same_sign": "count", "beyond_zero": "count",
+    "response_effect": "share", "response_ci_low": "share", "response_ci_high": "share",
+}  # fmt: skip
 CONDITIONS = ["estimator", "comparison", "inference", "treatment_date", "outcome"]
 
 
@@ -133,13 +136,14 @@ def checks_table(results: list[EffectResult]) -> pd.DataFrame:
         for tried in result.checks:
             common = row_of(result, BY_CHECK, f"{result.reform}.{tried.key}") | {"outcome": tried.outcome}
             unit = "score" if tried.unit == "index" else tried.unit  # printed with a decimal
+            of_facts = result.unit if tried.unit == "index" else tried.unit
             rows.append(common | {"unit": unit, "estimate": tried.estimate, "ci_low": tried.ci_low,
                                   "ci_high": tried.ci_high})  # fmt: skip
             rows += [
                 common
                 | {
                     "category": f"{common['category']}.{name}",
-                    "unit": FACT_UNITS.get(name, unit),
+                    "unit": FACT_UNITS.get(name, of_facts),
                     "estimate": number,
                 }
                 for name, number in tried.facts.items()

@@ -324,7 +324,7 @@ def _other_ways(key: str, planned: pd.Series, found: list[pd.Series | None]) -> 
     """What other ways make of the effect; the number is the one farthest from the planned.
 
     Fails when one is reversed: it lies off zero on the other side, or the effect does lie off zero and the estimate
-    changes sign. Cannot tell when one differs in whether the interval holds zero, or none is possible.
+    changes sign. Cannot tell when one differs in whether the interval holds zero or has none, or none is possible.
     """
     others = [each for each in found if each is not None]
     if not others:
@@ -332,7 +332,8 @@ def _other_ways(key: str, planned: pd.Series, found: list[pd.Series | None]) -> 
     sides = np.array([_side(each) for each in others])
     signs = np.sign([each["estimate"] for each in others])
     side, sign = _side(planned), np.sign(planned["estimate"])
-    outcome: Outcome = "holds" if (sides == side).all() else "cannot_tell"
+    have_intervals = all(np.isfinite([each["ci_low"], each["ci_high"]]).all() for each in [planned, *others])
+    outcome: Outcome = "holds" if (sides == side).all() and have_intervals else "cannot_tell"
     if (sides == -sign).any() or (side != 0 and (signs != sign).any()):
         outcome = "fails"
     farthest = max(others, key=lambda each: abs(each["estimate"] - planned["estimate"]))

@@ -11,6 +11,7 @@ from analysis_lib.effects.results import CheckResult
 from analysis_lib.effects.robustness import run_checks
 from analysis_lib.effects.rollout import positions_of
 from analysis_lib.errors import UsageError
+from analysis_lib.measures import CombinedMeasure
 from analysis_lib.quarters import Quarter
 from analysis_lib.reforms import DateKind
 from analysis_lib.study import Study
@@ -42,7 +43,7 @@ def try_effect(
         unit=all_measures(study)[key].unit,
         unexposed=design.panels.get(UNEXPOSED),
         response=_response(official_quarters, sample, panel, study),
-        spread=_spread(official_quarters, key),
+        spread=_spread(official_quarters, key, study),
         dates=other_dates(panel, design),
     )
 
@@ -62,9 +63,11 @@ def _response(official_quarters: pd.DataFrame, sample: pd.DataFrame, panel: Pane
     return share.to_numpy(float) if share.notna().all(axis=None) else None
 
 
-def _spread(official_quarters: pd.DataFrame, key: str) -> float | None:
-    """Standard deviation of a measure among officials, where it is a column of theirs."""
-    return float(official_quarters[key].std()) if key in official_quarters.columns else None
+def _spread(official_quarters: pd.DataFrame, key: str, study: Study) -> float | None:
+    """Standard deviation of a measure among officials; of combined hours, that of the diaries they are made with."""
+    measure = all_measures(study)[key]
+    column = measure.of if isinstance(measure, CombinedMeasure) else key
+    return float(official_quarters[column].std()) if column in official_quarters.columns else None
 
 
 def other_dates(panel: Panel, design: Design) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ from analysis_lib.errors import UsageError
 
 Key = Literal["returned_hours", "no_change_that_matters", "added_hours", "cannot_tell"]
 
-NEEDED = ("pretrends",)  # without which nothing speaks for parallel trends
+# One of these must hold: where neither could have seen trends part, nothing but belief speaks for parallel trends.
+SPEAK_FOR_TRENDS = ("pretrends", "placebo_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Verdict:
     is_causal : bool
         Whether a sentence may say that the reform did it, rather than that it happened since.
     reasons : tuple of str
-        Why it may not: ``no_comparison``, ``foil``, ``no_interval``, ``too_wide``, ``untested.<check>``,
-        ``fails.<check>``. Empty exactly when it may.
+        Why it may not: ``no_comparison``, ``foil``, ``no_interval``, ``too_wide``, ``untested_trends`` (no check of
+        trends before the start could have seen them part), ``fails.<check>``. Empty exactly when it may.
     reservations : tuple of str
         What a reader must know beside it: ``unclear.<check>`` where the data are too few to say, ``fails.<check>`` where
         a check does not decide about the word, ``small`` where the change is told from none but too small to matter.
@@ -56,7 +57,7 @@ def verdict(result: EffectResult, *, smallest_change: float, checks: tuple[Check
         *(["foil"] if result.estimator == "two_way" else []),
         *([] if has_interval else ["no_interval"]),
         *(["too_wide"] if key == "cannot_tell" and has_interval else []),
-        *(f"untested.{name}" for name in NEEDED if name not in outcomes),
+        *([] if any(outcomes.get(name) == "holds" for name in SPEAK_FOR_TRENDS) else ["untested_trends"]),
         *(f"fails.{tried.key}" for tried in checks if tried.outcome == "fails" and tried.matters),
     ]
     reservations = [

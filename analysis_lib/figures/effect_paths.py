@@ -16,7 +16,8 @@ from analysis_lib.study import NATION, Study
 
 PLOT_PX, LEFT_PX, RIGHT_PX, TITLE_PX, BOTTOM_PX = 150, 34, 8, 40, 40
 MOST_TICKS = 7
-COLUMNS = ["panel", "place", "start", "tick", "is_before", *KEPT, "text", "axis"]
+WIDE = 4  # times the median width, from which on an interval runs out of the picture
+COLUMNS = ["panel", "place", "when", "start", "tick", "is_before", *KEPT, "text", "axis"]
 
 _SINCE = {"zh": "距开始的季度数", "en": "quarters since the start"}
 _STARTED = {"zh": "{}开始", "en": "Started in {}"}
@@ -31,8 +32,8 @@ def prepare_event_study(
     Returns
     -------
     pandas.DataFrame
-        panel, place (quarters since the start), start (place of its line), tick, is_before, unit, value, ci_low,
-        ci_high, mark, text, axis (name of the level axis).
+        panel, place (quarters since the start), when (the same in words), start (place of its line), tick, is_before,
+        unit, value, ci_low, ci_high, mark, text, axis (name of the level axis).
     """
     labels = Labels(study, language)
     rows = rows_of(effects, "event_time", reform, region=region, parts=["time"])
@@ -40,6 +41,7 @@ def prepare_event_study(
     rows = rows.assign(order=rows["measure"].map(measures.index)).sort_values(["order", "place"], ignore_index=True)
     return rows.assign(
         panel=rows["measure"].map(labels.measure),
+        when=[f"{place:+d}".replace("-", "−") if place else "0" for place in rows["place"]],
         start=-0.5,  # the start is the beginning of a quarter, whose point stands for its middle
         tick=[f"{place}".replace("-", "−") for place in rows["place"]],
         is_before=rows["place"] < 0,
@@ -59,6 +61,7 @@ def prepare_group_time(
     return rows.assign(
         panel=[_STARTED[language].format(labels.period(cohort)) for cohort in rows["cohort"]],
         place=[Quarter.parse(text) - first for text in rows["quarter"]] if first else [],
+        when=rows["quarter"],
         start=[Quarter.parse(text) - first - 0.5 for text in rows["cohort"]] if first else [],
         tick=[text[:4] if text.endswith("Q1") else "" for text in rows["quarter"]],
         is_before=rows["quarter"] < rows["cohort"],
@@ -69,8 +72,11 @@ def prepare_group_time(
 
 @style.styled
 def draw_effect_path(frame: pd.DataFrame, *, limits: tuple[float, float] | None = None) -> Figure:
-    """Dots in upright intervals about a line at zero, grey before the start; all panels on one axis."""
-    limits = limits or about_zero(frame)
+    """Dots in upright intervals about a line at zero, grey before the start; all panels on one axis.
+
+    An interval that runs out of the picture ends in a triangle at its edge.
+    """
+    limits = limits or limits_of(frame)
     across = (frame["place"].min() - 0.7, frame["place"].max() + 0.7)
     parts = [(str(name), part) for name, part in frame.groupby("panel", sort=False)]
     panels = style.new_panels(
@@ -83,13 +89,34 @@ def draw_effect_path(frame: pd.DataFrame, *, limits: tuple[float, float] | None 
     return style.figure_of(panels)
 
 
+def limits_of(frame: pd.DataFrame) -> tuple[float, float]:
+    """Ends of the upright axis: all estimates, and intervals but those many times as wide as most."""
+    width = frame["ci_high"] - frame["ci_low"]
+    is_usual = width <= WIDE * width.median()
+    shown = frame[["ci_low", "ci_high"]].where(is_usual, axis=0)
+    return about_zero(frame.assign(ci_low=shown["ci_low"], ci_high=shown["ci_high"]))
+
+
 def _draw_panel(axes: Axes, part: pd.DataFrame) -> None:
     marks.numbers_beside(axes, steps=4)
     marks.reference(axes, 0, upright=False)
     draw_start(axes, part["start"].iloc[0])
     is_before = part["is_before"].to_numpy(bool)
     colours = [style.NATION if each else style.ACCENT for each in is_before]
-    marks.intervals(axes, part["place"], part["ci_low"], part["ci_high"], colour=colours, upright=True)
+    low, high = axes.get_ylim()
+    marks.intervals(
+        axes,
+        part["place"],
+        part["ci_low"].clip(low, high),
+        part["ci_high"].clip(low, high),
+        colour=colours,
+        upright=True,
+    )
+    for beyond, edge, marker in ((part["ci_high"] > high, high, "^"), (part["ci_low"] < low, low, "v")):
+        if beyond.any():
+            marks.dots(
+                axes, part["place"][beyond], [edge] * int(beyond.sum()), colour=style.NATION, marker=marker, size=4
+            )
     for chosen, colour in ((is_before, style.NATION), (~is_before, style.ACCENT)):
         marks.dots(axes, part["place"][chosen], part["value"][chosen], colour=colour, size=5)
     ticks = part[part["tick"] != ""]

@@ -1,6 +1,8 @@
-"""Effects of a reform side by side: by burden before it, and as claimed, counted, measured and felt."""
+"""Effects of reforms side by side: on every measure, by reform, and as claimed, counted, measured and felt."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,17 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.effects.results import BY_EFFECT
 from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import Labels
 from analysis_lib.figures.reform_rows import KEPT, about_zero, rows_of, signed_texts
+from analysis_lib.reforms import Reform
 from analysis_lib.study import NATION, Study
 
 TOP_PX, BOTTOM_PX = 26, 26
-THIRDS = {
-    "low": {"zh": "原负担最轻的三分之一", "en": "Least burdened third"},
-    "middle": {"zh": "居中的三分之一", "en": "Middle third"},
-    "high": {"zh": "原负担最重的三分之一", "en": "Most burdened third"},
-}
 SERIES = {
     "claimed": {"zh": "官方宣称", "en": "Claimed"},
     "counted": {"zh": "实际计数", "en": "Counted"},
@@ -30,47 +29,46 @@ COLUMNS = ["panel", "label", *KEPT, "text"]
 _RELATIVE = {"zh": "相对变化", "en": "Relative change"}
 _FELT = {"zh": "感受（−2更轻，+2更重）", "en": "Felt (−2 lighter, +2 heavier)"}
 _OF = {"zh": "{}：{}", "en": "{}: {}"}
-_SLOPES = {
-    "larger": {"zh": "原负担越重，减少得越多。", "en": "The heavier the burden before, the more hours fell."},
-    "smaller": {"zh": "原负担越重，减少得越少。", "en": "The heavier the burden before, the less hours fell."},
-    "unclear": {
-        "zh": "看不出变化与原负担轻重有关。",
-        "en": "It cannot be told whether the change goes with the burden before.",
-    },
-}
 
 
-def prepare_dose_response(
-    effects: ProtectedTable, reform: str, measures: list[str], *, study: Study, language: str, region: str = NATION
+def prepare_measures(
+    effects: ProtectedTable, reform: str, *, study: Study, language: str, region: str = NATION
 ) -> pd.DataFrame:
-    """One row per measure and third of officials by their burden before the reform, a panel for each measure.
+    """One row per measure of hours: the planned effect of a reform, those first on which it is judged.
 
     Returns
     -------
     pandas.DataFrame
-        panel, label, unit, value, ci_low, ci_high, mark, text.
+        panel (one without a name), label, unit, value, ci_low, ci_high, mark, text.
     """
     labels = Labels(study, language)
-    rows = rows_of(effects, "dose", reform, region=region, parts=["third"])
-    rows = rows[rows["measure"].isin(measures) & rows["third"].isin(list(THIRDS))]
-    rows = _ordered(rows, measures, list(THIRDS), "third")
+    rows = planned_rows(effects, reform, region=region)
+    rows = rows[rows["unit"] == labels.measures[study.config.estimation.headline].unit].reset_index(drop=True)
     return rows.assign(
-        panel=rows["measure"].map(labels.measure),
-        label=[THIRDS[third][language] for third in rows["third"]],
-        text=signed_texts(rows, labels),
+        panel="", label=[labels.measure(key) for key in rows["measure"]], text=signed_texts(rows, labels)
     )[COLUMNS]
 
 
-def dose_words(frame: pd.DataFrame, *, language: str) -> str:
-    """The slope of one panel in words: thirds differ only where the intervals of the outer two lie apart."""
-    known = {row["label"]: row for row in frame.dropna(subset=["ci_low", "ci_high"]).to_dict("records")}
-    least, most = (known.get(THIRDS[third][language]) for third in ("low", "high"))
-    if least is None or most is None:
-        return _SLOPES["unclear"][language]
-    word = (
-        "larger" if most["ci_high"] < least["ci_low"] else "smaller" if most["ci_low"] > least["ci_high"] else "unclear"
+def prepare_reforms(
+    effects: ProtectedTable, reforms: Sequence[Reform], *, study: Study, language: str, region: str = NATION
+) -> pd.DataFrame:
+    """The planned effect of every reform on its primary measure and on the hours that it means to cut, a panel each."""
+    frames = []
+    for reform in reforms:
+        keys = [reform.plan.primary or study.config.estimation.headline, *reform.measures]
+        rows = planned_rows(effects, reform.id, region=region)
+        rows = rows[rows["measure"].isin(keys)].reset_index(drop=True)
+        labels = Labels(study, language)
+        names = [labels.measure(key) for key in rows["measure"]]
+        frames.append(rows.assign(panel=reform.titles[language], label=names, text=signed_texts(rows, labels)))
+    return pd.concat(frames, ignore_index=True)[COLUMNS] if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def planned_rows(effects: ProtectedTable, reform: str, *, region: str = NATION) -> pd.DataFrame:
+    """The planned estimate of each measure, which stands before the others of that measure."""
+    return rows_of(effects, BY_EFFECT, reform, region=region, parts=["how"]).drop_duplicates(
+        "measure", ignore_index=True
     )
-    return _SLOPES[word][language]
 
 
 def prepare_four_series(
@@ -79,7 +77,7 @@ def prepare_four_series(
     """One row per series and measure: relative changes in a panel, feelings on their own scale in another.
 
     Claims have no interval. Numbers that are no relative change, such as claimed or measured hours, are left to the
-    table: they share no axis with the rest. Columns as `prepare_dose_response`.
+    table: they share no axis with the rest. Columns as `prepare_measures`.
     """
     labels = Labels(study, language)
     rows = rows_of(series, "four_series", reform, region=region, parts=["series", "about"])
@@ -89,11 +87,12 @@ def prepare_four_series(
         rows[rows["series"].isin(list(SERIES))], list(dict.fromkeys(rows["measure"])), list(SERIES), "series"
     )
     rows = rows.sort_values("series", key=lambda each: each.map(list(SERIES).index), kind="stable", ignore_index=True)
-    names = [_named(measure, labels) for measure in rows["measure"]]
     titles = [SERIES[each][language] for each in rows["series"]]
     return rows.assign(
         panel=np.where(rows["series"] == "felt", _FELT[language], _RELATIVE[language]),
-        label=[_OF[language].format(title, name) if name else title for title, name in zip(titles, names, strict=True)],
+        label=[
+            _OF[language].format(title, labels.measure(key)) for title, key in zip(titles, rows["measure"], strict=True)
+        ],
         text=signed_texts(rows, labels),
     )[COLUMNS]
 
@@ -103,13 +102,15 @@ def _ordered(rows: pd.DataFrame, measures: list[str], groups: list[str], column:
     return keys.sort_values(["_measure", "_group"], kind="stable", ignore_index=True)
 
 
-def _named(measure: str, labels: Labels) -> str:
-    """Title of what a claim or rating is about; a claim about something that the study does not measure has none."""
-    return labels.measure(measure) if measure in labels.measures else ""
+def limits_of(frame: pd.DataFrame) -> tuple[float, float]:
+    """Ends of the level axis, for panels of one unit drawn one by one."""
+    return about_zero(frame)
 
 
 @style.styled
-def draw_effect_rows(frame: pd.DataFrame, *, one_axis: bool = True) -> Figure:
+def draw_effect_rows(
+    frame: pd.DataFrame, *, one_axis: bool = True, limits: tuple[float, float] | None = None
+) -> Figure:
     """Dots in intervals about a line at zero, a panel for each family; ``one_axis`` when panels share a unit."""
     parts = [(str(name), part) for name, part in frame.groupby("panel", sort=False)]
     most = max(len(part) for _, part in parts)
@@ -119,7 +120,7 @@ def draw_effect_rows(frame: pd.DataFrame, *, one_axis: bool = True) -> Figure:
         len(parts), height=TOP_PX + most * row_px + BOTTOM_PX, left=left, right=right, top=TOP_PX, bottom=BOTTOM_PX
     )
     for (name, part), axes in zip(parts, panels, strict=True):
-        axes.set_xlim(about_zero(frame if one_axis else part))
+        axes.set_xlim(limits or about_zero(frame if one_axis else part))
         _draw_panel(axes, part, blank=most - len(part))
         style.title(axes, style.shortened(name, style.PANEL_WIDTH, style.TITLE_PX), left=left, top=TOP_PX)
     return style.figure_of(panels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,7 +17,8 @@ from analysis_lib.reforms import read_reforms
 from analysis_lib.study import NATION, Study
 
 PLOT_PX, LEFT_PX, RIGHT_PX, KEY_PX, BOTTOM_PX = 160, 30, 10, 17, 26
-SWATCH_PX, HEADROOM = 20, 1.06
+SWATCH_PX = 20
+MARGIN = 0.06  # of what is drawn, left free above and below
 SERIES = {
     "treated": {"zh": "改革地区", "en": "Regions with the reform"},
     "without": {"zh": "改革地区，若无改革（拟合）", "en": "The same, had there been no reform (fitted)"},
@@ -58,14 +60,19 @@ def _place_of(text: str) -> str:
 
 @style.styled
 def draw_exposure_trends(frame: pd.DataFrame) -> Figure:
-    """Lines in their bands from zero, the fitted path dashed; a key above, in the colours of the lines."""
+    """Lines in their bands, the fitted path dashed; a key above, in the colours of the lines.
+
+    The upright axis holds what is drawn and not zero: whether lines run alike is seen in their steps.
+    """
     parts = [(str(name), part) for name, part in frame.groupby("series", sort=False)]
     top = KEY_PX * len(parts) + 6
     (axes,) = style.new_panels(
         1, height=top + PLOT_PX + BOTTOM_PX, left=LEFT_PX, right=RIGHT_PX, top=top, bottom=BOTTOM_PX
     )
-    upper = style.largest(frame, ["value", "ci_high"]) * HEADROOM
-    axes.set(xlim=(-0.3, max(frame["place"].max(), 1) + 0.3), ylim=(0, upper))
+    drawn = frame[["value", "ci_low", "ci_high"]].to_numpy(float)
+    low, high = np.nanmin(drawn), np.nanmax(drawn)
+    beyond = MARGIN * ((high - low) or 1.0)
+    axes.set(xlim=(-0.3, max(frame["place"].max(), 1) + 0.3), ylim=(low - beyond, high + beyond))
     marks.numbers_beside(axes, steps=4)
     for row, (name, part) in enumerate(parts):
         colour, is_fitted = COLOURS[name], name == "without"

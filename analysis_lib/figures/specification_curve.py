@@ -14,7 +14,7 @@ from analysis_lib.figures.reform_rows import KEPT, about_zero, rows_of, signed_t
 from analysis_lib.study import NATION, Study
 
 PLOT_PX, TOP_PX, GAP_PX, ROW_PX, BOTTOM_PX, RIGHT_PX = 120, 22, 14, 19, 4, 8
-CHOICES = ["estimator", "comparison", "date", "window"]
+CHOICES = ["estimator", "comparison", "date", "others", "weights", "early", "window"]
 PLANNED = "planned"
 COLUMNS = ["place", "is_planned", *CHOICES, *KEPT, "text", "planned_label"]
 
@@ -29,7 +29,15 @@ _NAMES = {
     "approved": {"zh": "批准日", "en": "date approved"},
     "issued": {"zh": "印发日", "en": "date issued"},
     "public": {"zh": "公布日", "en": "date public"},
+    "others_out": {"zh": "剔除其他改革", "en": "others taken out"},
+    "others_in": {"zh": "不剔除其他改革", "en": "others left in"},
+    "officials": {"zh": "按人数加权", "en": "by officials"},
+    "equal": {"zh": "各地同权", "en": "regions alike"},
+    "early_0": {"zh": "自开始起", "en": "from the start"},
+    "early_1": {"zh": "提前一季", "en": "a quarter early"},
+    "early_2": {"zh": "提前两季", "en": "two quarters early"},
     "all": {"zh": "全部季度", "en": "all quarters"},
+    "later": {"zh": "去掉首季", "en": "first quarter out"},
 }
 
 
@@ -41,7 +49,7 @@ def prepare_specification_curve(
     Returns
     -------
     pandas.DataFrame
-        place, is_planned, estimator, comparison, date, window (in words), unit, value, ci_low, ci_high, mark, text,
+        place, is_planned, the choices in words (`CHOICES`), unit, value, ci_low, ci_high, mark, text,
         planned_label.
     """
     labels = Labels(study, language)

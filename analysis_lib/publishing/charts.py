@@ -33,11 +33,14 @@ class Table:
         Column heads, the first above the row heads.
     rows : list of list of str
         Row head, then cells.
+    is_prose : bool
+        Whether cells are words to read, which wrap, and not numbers.
     """
 
     caption: str
     head: list[str]
     rows: list[list[str]]
+    is_prose: bool = False
 
     @property
     def marks(self) -> list[str]:

@@ -20,13 +20,16 @@ from analysis_lib.publishing import behind
 from analysis_lib.publishing.charts import Chart, ChartMaker, Table, region_words
 from analysis_lib.publishing.sentences import Writer, pick, share_measures
 from analysis_lib.quarters import Quarter
+from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import NATION, Study
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled when a site is put together
 MAX_POINTS = 6
-DETAILS, RETURNS, AREAS = "details", "returns", "areas"  # last parts of the addresses of further pages
+# Last parts of the addresses of further pages.
+DETAILS, RETURNS, AREAS, REFORMS = "details", "returns", "areas", "reforms"
 FURTHER = {  # page → tables of which it needs one
+    REFORMS: ("reform_effects",),
     DETAILS: ("drivers", "parts", "bottom_up"),
     RETURNS: ("flags", "recall", "heaping", "coping", "own_burden"),
     AREAS: ("areas",),
@@ -100,12 +103,25 @@ class Report:
         return [page for page, names in FURTHER.items() if set(names) & set(filled)]
 
     @property
+    def reforms(self) -> list[Reform]:
+        """Reforms of the register that the results tell of."""
+        if REFORMS not in self.further_pages:
+            return []
+        told = {category.split(".")[0] for category in self.tables["reform_effects"].table["category"]}
+        return [reform for reform in read_reforms(self.study) if reform.id in told]
+
+    @property
     def regions_below(self) -> list[str]:
         """Regions compared on the page: those with pages, or those just below the region."""
         if self.is_national:
             return self.study.regions_at(self.study.config.estimation.page_level)
         regions = self.study.regions
         return [str(code) for code in regions.index[regions["parent"] == self.region]]
+
+
+def reform_page(reform: str) -> str:
+    """Last part of the address of a reform's page."""
+    return f"reform-{reform}"
 
 
 def render_report(report: Report, language: str) -> str:

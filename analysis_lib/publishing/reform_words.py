@@ -14,7 +14,7 @@ from analysis_lib.study import Study
 def effects_answer(effects: ProtectedTable, *, study: Study, language: str) -> str:
     """A sentence for each reform on the measure that its plan named, with interval, design and the choice of date."""
     writer = Writer(study, language)
-    said = [_of_reform(effects.table, reform, writer) for reform in read_reforms(study)]
+    said = [of_reform(effects.table, reform, writer, bold="**") for reform in read_reforms(study)]
     return "\n\n".join(said) if said else writer.text("effect.no_reforms")
 
 
@@ -23,7 +23,7 @@ def checks_answer(checks: ProtectedTable, *, study: Study, language: str) -> str
     writer = Writer(study, language)
     table, said = checks.table, []
     for reform in read_reforms(study):
-        primary = reform.plan.primary or study.config.estimation.headline
+        primary = primary_of(reform, writer)
         mine = table[(table["by"] == BY_CHECK) & (table["measure"] == primary)]
         mine = mine[[category.split(".")[0] == reform.id and category.count(".") == 1 for category in mine["category"]]]
         counts = mine["outcome"].value_counts()
@@ -37,27 +37,54 @@ def checks_answer(checks: ProtectedTable, *, study: Study, language: str) -> str
     return "\n\n".join(said) if said else writer.text("effect.no_reforms")
 
 
-def _of_reform(table: pd.DataFrame, reform: Reform, writer: Writer) -> str:
-    primary = reform.plan.primary or writer.study.config.estimation.headline
-    rows = table[(table["by"] == BY_EFFECT) & (table["measure"] == primary) & (table["outcome"] != "")]
+def primary_of(reform: Reform, writer: Writer) -> str:
+    """The measure on which the verdict on a reform rests."""
+    return reform.plan.primary or writer.study.config.estimation.headline
+
+
+def planned_row(table: pd.DataFrame, reform: Reform, measure: str) -> pd.Series | None:
+    """The planned estimate of a reform's effect on a measure; None where there is none, or it is withheld."""
+    rows = table[(table["by"] == BY_EFFECT) & (table["measure"] == measure) & (table["outcome"] != "")]
     rows = rows[[category.split(".")[0] == reform.id for category in rows["category"]]]
+    return None if rows.empty else rows.iloc[0]  # the planned estimator comes first
+
+
+def title_of_reform(table: pd.DataFrame, reform: Reform, writer: Writer) -> str:
+    """What changed since a reform, for a heading."""
+    row = planned_row(table, reform, primary_of(reform, writer))
     title = reform.titles[writer.language]
-    if rows.empty:
-        return writer.text("effect.none", reform=title)
-    row = rows.iloc[0]  # the planned estimator comes first
+    if row is None:
+        return writer.text("reform.title_none", reform=title)
+    return writer.text(
+        f"reform.title_{row['outcome'].replace('.', '_')}",
+        reform=title,
+        title=writer.labels.measure(str(row["measure"])),
+        amount=writer.amount(abs(row["value"]), row["unit"]),
+    )
+
+
+def of_reform(table: pd.DataFrame, reform: Reform, writer: Writer, *, bold: str = "") -> str:
+    """A sentence on the primary measure with interval, design and the choice of date."""
+    row = planned_row(table, reform, primary_of(reform, writer))
+    title = reform.titles[writer.language]
+    if row is None:
+        return writer.text("effect.none", reform=title).replace("**", bold)
     words = {
         "reform": title,
-        "title": writer.labels.measure(primary),
+        "title": writer.labels.measure(str(row["measure"])),
         "amount": writer.amount(abs(row["value"]), row["unit"]),
         "signed": writer.amount(row["value"], row["unit"], signed=True),
-        "level": writer.level,
         "design": writer.text(f"effect.{row['estimator']}"),
         "date": writer.text(f"effect.{row['treatment_date']}"),
         "treated": int(row["n_treated"]),
         "comparison": int(row["n_comparison"]),
     }
     has_interval = pd.notna(row["ci_low"]) and pd.notna(row["ci_high"])
-    words["interval"] = writer.interval(row) if has_interval else writer.text("effect.no_interval")
-    sentence = writer.text(f"effect.says_{row['outcome'].replace('.', '_')}", **words)
+    words["interval"] = (
+        writer.text("effect.interval", level=writer.level, interval=writer.interval(row))
+        if has_interval
+        else writer.text("effect.no_interval")
+    )
+    sentence = writer.text(f"effect.says_{row['outcome'].replace('.', '_')}", **words).replace("**", bold)
     alone = "effect.no_control" if row["comparison"] == "none" else "effect.design"
     return writer.text("point.with_change", value=sentence, change=writer.text(alone, **words))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from typing import Any
 from analysis_lib.disclosure.handover import read_results
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked
-from analysis_lib.publishing import details, pages
+from analysis_lib.publishing import details, pages, reform_pages
 from analysis_lib.publishing.downloads import csv_text
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.quarters import Quarter
@@ -158,24 +157,41 @@ def _files(
 ) -> dict[str, str]:
     """Relative path → text of everything in a release but its manifest."""
     reports = _reports(study, quarter, results, number)
-    asked = list(itertools.product(reports, study.config.publishing.languages))
-    rendered = zip(asked, spread(pages.render_report, *zip(*asked, strict=True)), strict=True)
+    asked = [
+        (report, page, language)
+        for report in reports
+        for page in ["", *report.further_pages, *(pages.reform_page(reform.id) for reform in report.reforms)]
+        for language in study.config.publishing.languages
+    ]
+    drawn = zip(asked, spread(render_page, *zip(*asked, strict=True)), strict=True)
     files = {
-        f"{language}/{quarter}/{'' if report.is_national else f'{report.region}/'}index.html": text
-        for (report, language), text in rendered
+        f"{language}/{quarter}/{''.join(f'{part}/' for part in _address(report, page))}index.html": text
+        for (report, page, language), text in drawn
     }
-    further = {
-        pages.DETAILS: details.render_details,
-        pages.RETURNS: details.render_returns,
-        pages.AREAS: details.render_areas,
-    }
-    for page, language in itertools.product(reports[0].further_pages, study.config.publishing.languages):
-        files[f"{language}/{quarter}/{page}/index.html"] = further[page](reports[0], language)
     for report in reports:
         for table in report.tables.values():
             name = pages.download_name(table.name, report.region)
             files[f"data/{quarter}/{name}"] = csv_text(table, study=study)
     return dict(sorted((files | _result_files(results)).items()))
+
+
+def render_page(report: pages.Report, page: str, language: str) -> str:
+    """A page of a report by the last part of its address; the report's own without one."""
+    further = {
+        "": pages.render_report,
+        pages.DETAILS: details.render_details,
+        pages.RETURNS: details.render_returns,
+        pages.AREAS: details.render_areas,
+        pages.REFORMS: reform_pages.render_reforms,
+    }
+    if page in further:
+        return further[page](report, language)
+    (reform,) = (each for each in report.reforms if pages.reform_page(each.id) == page)
+    return reform_pages.render_reform(report, reform, language)
+
+
+def _address(report: pages.Report, page: str) -> list[str]:
+    return [part for part in ("" if report.is_national else report.region, page) if part]
 
 
 def _result_files(results: Results) -> dict[str, str]:
@@ -199,7 +215,12 @@ def _reports(study: Study, quarter: Quarter, results: Results, number: int) -> l
         if not region:
             national |= tables
             continue
-        if not _SAFE.match(region) or not _SAFE.match(notebook) or region in pages.FURTHER:
+        if (
+            not _SAFE.match(region)
+            or not _SAFE.match(notebook)
+            or region in pages.FURTHER
+            or region.startswith(pages.reform_page(""))
+        ):
             raise PublicationBlocked(
                 f"{unit!r} cannot be an address", where="results", fix="use region codes of Latin letters and digits"
             )

@@ -7,7 +7,10 @@ from analysis_lib.figures.labels import Labels
 from analysis_lib.measures import QuestionnaireMeasure
 from analysis_lib.publishing.catalogue import Catalogue
 
-OF_REFORMS = ("effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance")
+OF_REFORMS = (
+    "effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance",
+    "dose_response", "returned",
+)  # fmt: skip
 WITHOUT = "without"  # `by` of the headline without those under a flag
 
 

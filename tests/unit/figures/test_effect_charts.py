@@ -12,10 +12,7 @@ from sample_study import write_combined_study
 from analysis_lib.figures import style
 from analysis_lib.figures.effect_paths import draw_effect_path, prepare_event_study, prepare_group_time
 from analysis_lib.figures.effect_rows import (
-    dose_words,
-    draw_effect_rows,
     draw_four_series,
-    prepare_dose_response,
     prepare_four_series,
 )
 from analysis_lib.figures.exposure_trends import draw_exposure_trends, prepare_exposure_trends
@@ -59,12 +56,13 @@ def frames(study):
         ]
         for quarter, level in zip(quarters, levels, strict=True)
     ]
-    rows += [effect("dose", third, value) for third, value in [("high", -2.4), ("low", -0.2), ("middle", -1.1)]]
     rows += [
         effect("specification", f"{'planned' if value == -1.3 else 'other'}.{how}", value)
         for how, value in [
-            ("group_time.never.local_start.all", -1.3), ("group_time.not_yet.local_start.all", -1.1),
-            ("imputation.not_yet.local_start.all", -1.5), ("group_time.never.public.all", 0.2),
+            ("group_time.never.local_start.others_out.equal.early_0.all", -1.3),
+            ("group_time.not_yet.local_start.others_out.equal.early_0.all", -1.1),
+            ("imputation.not_yet.local_start.others_out.equal.early_0.all", -1.5),
+            ("group_time.never.public.others_out.equal.early_0.all", 0.2),
         ]
     ]  # fmt: skip
     share = {"unit": "share", "se": 0.02}
@@ -84,7 +82,6 @@ def frames(study):
             "event": prepare_event_study(table, REFORM, ["gross_combined", "avoidable_combined"], **asked),
             "group": prepare_group_time(table, REFORM, "gross_combined", **asked),
             "trends": prepare_exposure_trends(table, REFORM, "gross_combined", **asked),
-            "dose": prepare_dose_response(table, REFORM, ["gross_combined"], **asked),
             "curve": prepare_specification_curve(table, REFORM, "gross_combined", **asked),
             "four": prepare_four_series(table, REFORM, **asked),
         }
@@ -96,7 +93,6 @@ def drawn(frames):
         "event": draw_effect_path(frames["event"]),
         "group": draw_effect_path(frames["group"]),
         "trends": draw_exposure_trends(frames["trends"]),
-        "dose": draw_effect_rows(frames["dose"]),
         "curve": draw_specification_curve(frames["curve"]),
         "four": draw_four_series(frames["four"]),
     }
@@ -137,24 +133,25 @@ def test_each_group_of_starts_has_a_panel_with_its_own_start(frames):
     assert len(limits) == 1
 
 
+def test_an_interval_that_dwarfs_the_others_runs_out_of_the_picture_and_says_so(frames):
+    frame = frames["en"]["event"]
+    wide = frame.assign(ci_low=frame["ci_low"].where(frame["place"] != 2, -500.0))
+    axes = draw_effect_path(wide).axes[0]
+    assert axes.get_ylim()[0] > -50
+    (edge,) = [line for line in axes.lines if line.get_marker() == "v"]
+    assert list(edge.get_xdata()) == [2]
+    assert not [line for line in draw_effect_path(frame).axes[0].lines if line.get_marker() in "^v"]
+
+
 def test_trends_show_both_kinds_of_region_and_the_fitted_path_dashed(frames):
     frame = frames["zh"]["trends"]
     assert frame["series"].unique().tolist() == ["treated", "without", "comparison"]
     axes = drawn(frames["zh"])["trends"].axes[0]
-    assert axes.get_ylim()[0] == 0
+    low, high = axes.get_ylim()
+    assert 0 < low < frame["ci_low"].min() < frame["ci_high"].max() < high
     dashed = [line for line in axes.lines if line.get_linestyle() == "--" and line.get_color() == style.ACCENT]
     assert {len(line.get_xdata()) for line in dashed} == {5, 2}  # the path and its key
     assert "改革地区，若无改革（拟合）" in words(axes)
-
-
-def test_thirds_stand_from_the_least_to_the_most_burdened_and_the_slope_follows_their_intervals(frames):
-    frame = frames["en"]["dose"]
-    assert frame["label"].tolist() == ["Least burdened third", "Middle third", "Most burdened third"]
-    assert dose_words(frame, language="en") == "The heavier the burden before, the more hours fell."
-    alike = frame.assign(ci_low=-3.0, ci_high=1.0)
-    assert dose_words(alike, language="en").startswith("It cannot be told")
-    withheld = frame.assign(ci_low=frame["ci_low"].where(frame["label"] != "Most burdened third"))
-    assert dose_words(withheld, language="en").startswith("It cannot be told")
 
 
 def test_ways_to_estimate_stand_in_order_and_the_planned_one_is_named(frames):
@@ -213,7 +210,6 @@ def test_a_reform_without_effects_has_nothing_to_draw(study):
         prepare_event_study(table, REFORM, ["gross_combined"], **asked),
         prepare_group_time(table, REFORM, "gross_combined", **asked),
         prepare_exposure_trends(table, REFORM, "gross_combined", **asked),
-        prepare_dose_response(table, REFORM, ["gross_combined"], **asked),
         prepare_four_series(table, REFORM, **asked),
         prepare_specification_curve(table, REFORM, "gross_combined", **asked),
     ]
