@@ -191,7 +191,7 @@ def persistence(path: Path, *, confidence_level: float = 0.95) -> Share:
     Returns
     -------
     Share
-        NaN with fewer than two years; without ends where the first year's effect is not told from zero.
+        NaN with fewer than two years, or where the first year's effect is not told from zero; then without ends.
     """
     k = len(path.estimate)
     if k < 2 * QUARTERS_PER_YEAR or path.df < LEAST_DF:
@@ -303,18 +303,16 @@ def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float =
 
 
 def fieller(path: Path, numerator: np.ndarray, denominator: np.ndarray, confidence_level: float) -> Share:
-    """Ratio of two linear combinations of a path (Fieller 1954); no ends where the denominator is not told from zero."""
+    """Ratio of two linear combinations of a path (Fieller 1954); none where the denominator is not told from zero."""
     both = np.stack([numerator, denominator])
     top, bottom = both @ path.estimate
     (var_top, cov), (_, var_bottom) = both @ path.covariance @ both.T
     critical = stats.t.isf((1 - confidence_level) / 2, path.df) ** 2
-    square, linear, constant = bottom**2 - critical * var_bottom, top * bottom - critical * cov, (
-        top**2 - critical * var_top
-    )  # fmt: skip
+    square, linear = bottom**2 - critical * var_bottom, top * bottom - critical * cov
     if not square > 0:
-        return Share(top / bottom, -math.inf, math.inf)
-    reach = math.sqrt(max(linear**2 - square * constant, 0.0))
-    return Share(top / bottom, (linear - reach) / square, (linear + reach) / square)
+        return Share(math.nan, -math.inf, math.inf)
+    reach = math.sqrt(max(linear**2 - square * (top**2 - critical * var_top), 0.0))
+    return Share(float(top / bottom), float((linear - reach) / square), float((linear + reach) / square))
 
 
 def as_rows(
