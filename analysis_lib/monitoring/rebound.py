@@ -31,7 +31,7 @@ FOLLOWED = 0.75  # of what the reform covers: a path lasts as long as cohorts wi
 DRAWS, SEED = 20_000, 2026  # bounds carry about 3 % of Monte Carlo error in the probability over twelve quarters
 LEAST_DF = 3.0
 SHORTEST_HALF_LIFE = 0.25  # quarters; what is shorter cannot be seen in quarters
-RATES = np.linspace(0, math.log(2) / SHORTEST_HALF_LIFE, 1401)  # of decay by quarter
+RATES = np.linspace(0, math.log(2) / SHORTEST_HALF_LIFE, 2801)  # of decay by quarter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +181,8 @@ def half_life(path: Path, *, confidence_level: float = 0.95) -> Share:
     # Far from the best rate a score has little power, and lets in rates again that nearer ones rule out.
     after = RATES[place:][np.logical_and.accumulate(is_allowed[place:])]
     before = RATES[: place + 1][::-1][np.logical_and.accumulate(is_allowed[: place + 1][::-1])]
-    fastest, slowest = (after[-1], before[-1]) if is_allowed[place] else (best, best)
+    step = RATES[1]  # ends lie between the last rate let in and the next
+    fastest, slowest = (after[-1] + step, before[-1] - step) if is_allowed[place] else (best, best)
     return Share(_half_life(best), _half_life(float(fastest)), _half_life(float(slowest)))
 
 
@@ -220,8 +221,9 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     else moves all regions alike is gone, for regions without the reform share it.
 
     The covariance is that of residuals about the cohorts' means, pooled over all regions: where cohorts are pairs of
-    counties nothing else has degrees of freedom. It takes regions to vary alike from quarter to quarter. That they
-    gain unlike from a reform does no harm to the chart, which compares each cohort with itself.
+    counties nothing else has degrees of freedom. It takes quarters to be correlated alike in all regions; how much they
+    move may differ between regions with the reform and without. That regions gain unlike from a reform does no
+    harm to the chart, which compares each cohort with itself.
     """
     at = {(start, time): row for row, (start, time) in enumerate(contrasts.index[["start", "event_time"]].to_numpy())}
     size = {start: panel.weights[panel.starts == start].sum() for start in panel.cohorts}
@@ -242,16 +244,8 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     share = np.array([size[start] for start in chosen]) / sum(size[start] for start in chosen)
     rows = np.array([[at[start, time] for start in chosen] for time in range(enough[0])])
     weights = np.einsum("kcrt,c->krt", contrasts.weights[rows], share)
-    residuals, left = cohort_residuals(panel)
-    df = float(left.sum())
-    if df < LEAST_DF:
-        raise DesignError(
-            "no two regions began together, so nothing tells chance from effect",
-            where="rebound",
-            fix="take more regions",
-        )
-    scores = (weights @ (residuals.T / math.sqrt(df))).reshape(len(rows), -1)
-    return Path(np.tensordot(weights, panel.values, 2), _square_root(scores @ scores.T), df)
+    root, df = _root_of_regions(weights, panel)
+    return Path(np.tensordot(weights, panel.values, 2), root, df)
 
 
 def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float = 0.5) -> Path:
@@ -353,6 +347,33 @@ def as_rows(
             for by, part, number, unit, outcome in parts
         ]
     )  # fmt: skip
+
+
+def _root_of_regions(weights: np.ndarray, panel: Panel) -> tuple[np.ndarray, float]:
+    """Square root of the covariance of contrasts, weights of shape (K, R, T), and its degrees of freedom.
+
+    Degrees of freedom are those of the pooled correlations, or those of the two spreads (Welch 1947) if that is fewer.
+    """
+    residuals, left = cohort_residuals(panel)
+    moves = residuals - residuals.mean(axis=1, keepdims=True)
+    if left.sum() < LEAST_DF or not (moves**2).sum() > 0:
+        raise DesignError(
+            "nothing tells chance from effect: no two regions began together, or none varies",
+            where="rebound",
+            fix="take more regions",
+        )
+    spread = np.full(len(left), math.sqrt((moves**2).sum() / left.sum()))
+    degrees = np.full(len(left), left.sum())
+    for group in (panel.is_ever, ~panel.is_ever):
+        if left[group].sum() >= LEAST_DF:
+            spread[group] = math.sqrt((moves[group] ** 2).sum() / left[group].sum())
+            degrees[group] = left[group].sum()
+    scores = (weights * spread[:, None]) @ (residuals / spread[:, None]).T / math.sqrt(left.sum())
+    of_region = (scores**2).sum(axis=(0, 2))
+    parts = [(of_region[group].sum(), degrees[group]) for group in (panel.is_ever, ~panel.is_ever) if group.any()]
+    of_spreads = sum(part for part, _ in parts) ** 2 / sum(part**2 / of_group[0] for part, of_group in parts)
+    scores = scores.reshape(len(weights), -1)
+    return _square_root(scores @ scores.T), float(min(left.sum(), (len(panel.periods) - 1) * of_spreads))
 
 
 def alarm_bounds(path: Path) -> np.ndarray:
