@@ -209,7 +209,7 @@ class ReformMaker(ChartMaker):
 
     def ways(self, tables: Tables, reform: Reform) -> Chart | None:
         """Every declared way to estimate the effect."""
-        if "reform_specifications" not in tables:
+        if not {"reform_specifications", "reform_checks"} <= set(tables):
             return None
         primary = primary_of(reform, self.writer)
         table = tables["reform_specifications"]
@@ -218,17 +218,17 @@ class ReformMaker(ChartMaker):
             return None
         text, labels = self.writer.text, self.writer.labels
         title = text("reform.ways_title", title=labels.measure(primary))
-        beyond = int(((frame["ci_low"] > 0) | (frame["ci_high"] < 0)).sum())
         subtitle = text("reform.ways_subtitle", unit=self._unit_first(), level=self.writer.level)
-        counts = {"total": len(frame), "below": int((frame["value"] < 0).sum()), "beyond": beyond}
-        note = text("reform.ways_note", **counts)
+        # Counted before rounding, as the check is; counts of what is printed would differ by a way or two.
+        lines = check_lines(tables["reform_checks"], reform.id, primary, writer=self.writer)
+        note = "".join(line.sentence for line in lines if line.key == "specifications")
         panel = to_svg(specification_curve.draw_specification_curve(frame), id_prefix="ways", title=title,
                        description=note)  # fmt: skip
         shown = frame[frame["is_planned"] | frame["place"].isin([0, (len(frame) - 1) // 2, len(frame) - 1])]
         ways = [text("alt.separator").join(row[column] for column in specification_curve.CHOICES)
                 for row in shown.to_dict("records")]  # fmt: skip
         table_of = self._table(title, text("head.way"), shown.assign(label=ways))
-        return Chart("ways", title, subtitle, [panel], table_of, table.name, [note])
+        return Chart("ways", title, subtitle, [panel], table_of, table.name, [note] if note else [])
 
     # -- parts ----------------------------------------------------------------------------------------
 

@@ -72,8 +72,7 @@ def cell_means(
     margins explain is not taken out: with them it is too wide, never too narrow.
     """
     rows = official_quarters[official_quarters["quarter"].isin(quarters)].reset_index(drop=True)
-    region = pd.Index(regions).get_indexer(pd.Index(rows[level]))
-    quarter = pd.Index(quarters).get_indexer(pd.Index(rows["quarter"]))
+    region, quarter = _places(rows[level], regions), _places(rows["quarter"], quarters)
     sample = read_sample(rows, SurveyDesign.of_study(study))
     psu, stage = sample.psu, sample.stages[0]
     region_of_psu = _region_of_psu(psu, region, len(stage.parent), level)
@@ -92,6 +91,12 @@ def cell_means(
         shape = (len(regions), len(quarters), len(quarters))
         found[key] = CellMeans(values, np.asarray(covariance).reshape(shape), people, weight)
     return found
+
+
+def _places(column: pd.Series, names: list[str]) -> np.ndarray:
+    """Place of each value among the names, −1 for others; values are few, so they are looked up once each."""
+    code, known = pd.factorize(column)
+    return np.append(pd.Index(names).get_indexer(pd.Index(known)), -1)[code]
 
 
 def _region_of_psu(psu: np.ndarray, region: np.ndarray, n_psu: int, level: str) -> np.ndarray:

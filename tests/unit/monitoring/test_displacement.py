@@ -385,3 +385,6 @@ def test_media_divide_burden_and_what_diaries_do_not_say_is_the_rest(officials, 
                                 "rest", "whole"}  # fmt: skip
     assert parts.drop("whole")["estimate"].sum() == pytest.approx(parts.at["whole", "estimate"], abs=1e-9)
     assert parts.at["rest", "estimate"] == pytest.approx(0.4 * parts.at["gross_on_paper", "estimate"])
+    with_media.loc[with_media["respondent_id"].str.endswith("1"), ["gross_on_paper", "gross_on_app"]] = np.nan
+    some = change_of(with_media, Study.open(study.root))  # a diary that asked for no medium: parts of other people
+    assert set(some.partitions) == {"work", "day"}
