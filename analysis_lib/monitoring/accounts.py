@@ -265,12 +265,13 @@ def account_of_change(
     is_later = rows["quarter"].isin(later).to_numpy()
     sides = [inside & ~is_later, inside & is_later]
     kept = [key for key in keys if all((variables[key].weight[side] > 0).any() for side in sides)]
-    _refuse_gaps(partitions, kept, label)
+    who = {key: (variables[key].weight > 0)[inside] for key in keys}
+    partitions = _of_the_same_people(partitions, who, label)
     found = [_mean_and_scores(variables[key], side) for side in sides for key in kept]
     means = np.array([mean for mean, _ in found])
     sample = read_sample(rows, SurveyDesign.of_study(study))
     covariance = sample.covariance(np.column_stack([scores for _, scores in found]))
-    described = [side & (variables[kept[0]].weight > 0) for side in sides]
+    described = [side & (variables[WORK_TIME].weight > 0) for side in sides]
     units = np.unique(sample.psu[described[0] | described[1]])
     df = len(units) - len(np.unique(sample.stages[0].parent[units]))
     settings = study.config.estimation
@@ -313,19 +314,18 @@ def account_of_reform(
     rows = official_quarters[official_quarters["quarter"].isin(quarters)]
     keys, partitions = _measures_of(study, rows)
     cells = measure_cells(rows, keys, study=study, level=level, quarters=list(quarters))
-    whole = partitions[WORK].whole or partitions[WORK].parts[0]
-    panels = reform_panels(cells, [whole], reform, study=study, others=read_reforms(study))
-    if whole not in panels:
-        raise DesignError("it was not asked in the same quarters everywhere", where=f"{reform.id}, {whole}",
+    panels = reform_panels(cells, [WORK_TIME], reform, study=study, others=read_reforms(study))
+    if WORK_TIME not in panels:
+        raise DesignError("it was not asked in the same quarters everywhere", where=f"{reform.id}, {WORK_TIME}",
                           fix="take an account of the change since")  # fmt: skip
-    panel = prepared(panels[whole], design.way)
+    panel = prepared(panels[WORK_TIME], design.way)
     effect = contrast(panel, design.way).weights[0]
     at = np.ix_(
         [cells.regions.index(name) for name in panel.regions], [cells.quarters.index(name) for name in panel.periods]
     )
     values = {key: cells.means[key].values[at] for key in keys}
     kept = [key for key in keys if np.isfinite(values[key]).all()]
-    _refuse_gaps(partitions, kept, reform.id)
+    partitions = _of_the_same_people(partitions, {key: cells.means[key].people[at] for key in keys}, reform.id)
     before, after, blocks = contrasted({key: values[key] for key in kept}, panel, effect)
     return Account(
         label=reform.id, period=f"{panel.periods[0]}–{panel.periods[-1]}", region=NATION, keys=tuple(kept),
@@ -429,28 +429,41 @@ def _measures_of(study: Study, rows: pd.DataFrame) -> tuple[list[str], dict[str,
     at_work = tuple(key for key in groups.values() if key not in personal)
     if not at_work:
         raise UsageError("no activity group of work", where="activities.csv", fix="name the groups of work")
-    whole = WORK_TIME if WORK_TIME in known else ""
-    partitions = {WORK: Partition(whole, at_work)} if whole else {}
+    if WORK_TIME not in known:
+        raise UsageError("no total to divide", where="measures.toml", fix=f"define the measure {WORK_TIME}")
+    partitions = {WORK: Partition(WORK_TIME, at_work)}
     if personal:
         partitions[DAY] = Partition("", (*at_work, *personal))
     media = tuple(
         key for key in known if key.startswith("gross_on_") and key in rows.columns and known[key].kind == "diary"
     )
-    if media and whole:
-        others = [key for key, measure in groups.items() if classification.groups.at[key, "kind"] != BURDEN]
-        partitions[MEDIUM] = Partition(whole, (*media, *(groups[key] for key in others if groups[key] in at_work)))
+    if media:
+        others = [groups[key] for key in groups if classification.groups.at[key, "kind"] != BURDEN]
+        partitions[MEDIUM] = Partition(WORK_TIME, (*media, *(key for key in others if key in at_work)))
     beside = [
         *PENS, *FINGERTIPS, CUT_OUT_OF_HOURS, OUT_OF_HOURS, PARALLEL, COPING_ITEM, *COPING_WORK,
     ]  # fmt: skip
-    wanted = [whole, *at_work, *personal, *media, *(key for key in beside if key in known)]
-    return list(dict.fromkeys(filter(None, wanted))), partitions
+    return list(
+        dict.fromkeys([WORK_TIME, *at_work, *personal, *media, *(key for key in beside if key in known)])
+    ), partitions
 
 
-def _refuse_gaps(partitions: Mapping[str, Partition], kept: Sequence[str], label: str) -> None:
-    wanted = {key for each in partitions.values() for key in (each.whole, *each.parts) if key}
-    missing = sorted(wanted - set(kept))
-    if missing:
-        raise UsageError(f"{missing} were not asked throughout", where=label, fix="choose periods in which they were")
+def _of_the_same_people(
+    partitions: Mapping[str, Partition], who: Mapping[str, np.ndarray], label: str
+) -> dict[str, Partition]:
+    """Partitions whose parts all describe those whom total work time describes: means of others would not add up.
+
+    Raises
+    ------
+    UsageError
+        When not even the hours of work do.
+    """
+    apart = sorted(key for key in who if not np.array_equal(who[key], who[WORK_TIME]))
+    kept = {name: each for name, each in partitions.items() if not set(each.parts) & set(apart)}
+    if WORK not in kept:
+        named = [key for key in apart if key in partitions[WORK].parts]
+        raise UsageError(f"{named} were not asked throughout", where=label, fix="choose periods in which they were")
+    return kept
 
 
 def _mean_and_scores(variable: Variable, side: np.ndarray) -> tuple[float, np.ndarray]:
