@@ -27,7 +27,7 @@ REFERENCE = 2  # first quarters in force, whose mean is the level reached
 LEAST_SINCE = QUARTERS_PER_YEAR  # quarters after them without which nothing is said to hold
 FALSE_RELAPSE, WITHIN = 0.05, 12  # probability of a false relapse within so many charted quarters
 TOLERABLE = 0.5  # share of the cut; it holds when the interval of the share lost stays below
-FOLLOWED = 0.75  # of what the reform covers: a path lasts as long as cohorts with so much of it are followed
+FOLLOWED = 0.2  # of what the reform covers: a path lasts as long as cohorts with so much of it are followed
 DRAWS, SEED = 20_000, 2026  # bounds carry about 3 % of Monte Carlo error in the probability over twelve quarters
 LEAST_DF = 3.0
 SHORTEST_HALF_LIFE = 0.25  # quarters; what is shorter cannot be seen in quarters
@@ -36,7 +36,7 @@ RATES = np.linspace(0, math.log(2) / SHORTEST_HALF_LIFE, 2801)  # of decay by qu
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """Effects by quarters since the start, on the same regions throughout.
+    """Effects by quarters since the start, of which no step mixes regions.
 
     Attributes
     ----------
@@ -202,7 +202,7 @@ def persistence(path: Path, *, confidence_level: float = 0.95) -> Share:
 
 
 def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
-    """Effects by quarters since the start on the cohorts that are followed long enough.
+    """Effects by quarters since the start, chained so that cohorts may drop out.
 
     Parameters
     ----------
@@ -216,9 +216,11 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
 
     Notes
     -----
-    The path is as long as cohorts with three quarters of what the reform covers are followed, and rests on those cohorts in every
-    quarter: an average over whoever is there would move as cohorts drop out of it. Season and whatever
-    else moves all regions alike is gone, for regions without the reform share it.
+    It begins with the average effect in the first quarter. Each further step is the average change since the quarter
+    before of the cohorts followed so far: where every cohort keeps its effect the path stays level, whereas an average
+    over whoever is there would move as cohorts drop out. It lasts as long as cohorts with a fifth of what the
+    reform covers are followed. Season and whatever else moves all regions alike is gone, for regions without the reform
+    share it.
 
     The covariance is that of residuals about the cohorts' means, pooled over all regions: where cohorts are pairs of
     counties nothing else has degrees of freedom. It takes quarters to be correlated alike in all regions; how much they
@@ -231,19 +233,23 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     for start in size:
         while (start, followed[start]) in at:
             followed[start] += 1
-    enough = [
-        length
-        for length in sorted(set(followed.values()) - {0}, reverse=True)
-        if sum(size[start] for start in size if followed[start] >= length) >= FOLLOWED * sum(size.values())
-    ]
-    if not enough:
+    covered = FOLLOWED * sum(size.values())
+    weights, before = [], np.zeros(panel.values.shape)
+    for time in itertools.count():
+        chosen = [start for start in size if followed[start] > time]
+        total = sum(size[start] for start in chosen)
+        if not chosen or total < covered:
+            break
+        for start in chosen:
+            step = contrasts.weights[at[start, time]]
+            step = step - contrasts.weights[at[start, time - 1]] if time else step
+            before = before + size[start] / total * step
+        weights.append(before)
+    if not weights:
         raise DesignError(
             "too few regions have an effect in their first quarter", where="rebound", fix="take more periods or regions"
         )
-    chosen = [start for start in size if followed[start] >= enough[0]]
-    share = np.array([size[start] for start in chosen]) / sum(size[start] for start in chosen)
-    rows = np.array([[at[start, time] for start in chosen] for time in range(enough[0])])
-    weights = np.einsum("kcrt,c->krt", contrasts.weights[rows], share)
+    weights = np.stack(weights)
     root, df = _root_of_regions(weights, panel)
     return Path(np.tensordot(weights, panel.values, 2), root, df)
 
@@ -358,7 +364,7 @@ def _root_of_regions(weights: np.ndarray, panel: Panel) -> tuple[np.ndarray, flo
     moves = residuals - residuals.mean(axis=1, keepdims=True)
     if left.sum() < LEAST_DF or not (moves**2).sum() > 0:
         raise DesignError(
-            "nothing tells chance from effect: no two regions began together, or none varies",
+            "too few regions began together to tell chance from effect, or none varies",
             where="rebound",
             fix="take more regions",
         )

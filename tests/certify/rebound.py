@@ -34,7 +34,7 @@ from analysis_lib.monitoring.rebound import (
 CHARTED, ASKED_AT = 20, (8, 12, 20)
 COLUMNS = [f"by {quarters}" for quarters in ASKED_AT]
 QUARTERS = REFERENCE + CHARTED
-PERIODS = max(STARTS[:3]) + QUARTERS  # three quarters of the counties with the reform are followed to the end
+PERIODS = min(STARTS) + QUARTERS  # the first counties are followed to the end, all for 16 quarters charted
 BEFORE = 12  # quarters of a single series
 YEAR_END_PEAK = 1.0  # hours in each fourth quarter
 CUT, ONSET = -3.0, 4

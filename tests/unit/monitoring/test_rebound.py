@@ -153,10 +153,16 @@ def panel(n_periods: int = 10) -> Panel:
     rng = np.random.default_rng(4)
     starts = np.array([3, 3, 3, 5, 5, 5] + [n_periods] * 4)
     values = 20 + rng.normal(0, 0.3, (10, n_periods))
-    gain = np.where(starts == 3, -1.0, -4.0)[:, None]
-    values += np.where(np.arange(n_periods) >= starts[:, None], gain, 0.0)
     names = tuple(f"{place:02}" for place in range(10))
-    return Panel(names, tuple(quarters(n_periods)), values, starts, np.ones(10))
+    seen = Panel(names, tuple(quarters(n_periods)), values, starts, np.ones(10))
+    return replace(seen, values=values + np.where(seen.in_force, gains(seen), 0.0))
+
+
+def gains(seen: Panel) -> np.ndarray:
+    return np.where(seen.starts == 3, -1.0, -4.0)[:, None]
+
+
+NOISE = np.random.default_rng(5).normal(0, 1e-4, (10, 10))
 
 
 class TestPathOfRegions:
@@ -170,11 +176,18 @@ class TestPathOfRegions:
         assert found.estimate[0] / math.sqrt(found.covariance[0, 0]) == pytest.approx(wanted.statistic)
         assert found.df == pytest.approx(wanted.df)
 
-    def test_it_rests_on_the_same_cohorts_throughout(self) -> None:
+    def test_it_stays_level_when_a_cohort_of_another_effect_drops_out(self) -> None:
         seen = panel()
-        found = path_of_panel(group_time(seen), seen)
-        assert len(found.estimate) == 5  # the later cohort is followed no longer, and the average stays where it is
-        assert found.estimate == pytest.approx(np.full(5, -2.5), abs=0.8)
+        found = path_of_panel(group_time(seen), replace(seen, values=np.where(seen.in_force, gains(seen), 0.0) + NOISE))
+        assert found.estimate == pytest.approx(np.full(7, -2.5), abs=1e-3)
+
+    def test_each_step_is_that_of_the_cohorts_there(self) -> None:
+        seen = panel()
+        found = path_of_panel(contrasts := group_time(seen), seen)
+        cells = contrasts.index.assign(estimate=np.tensordot(contrasts.weights, seen.values, 2))
+        cells = cells.pivot(index="event_time", columns="start", values="estimate")
+        assert found.estimate[0] == pytest.approx(cells.loc[0].mean())
+        assert np.diff(found.estimate) == pytest.approx(cells.loc[0:].diff().mean(axis=1).iloc[1:].to_numpy(float))
 
     def test_a_peak_that_all_regions_share_is_not_in_it(self) -> None:
         seen = panel()
