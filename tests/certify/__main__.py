@@ -29,27 +29,33 @@ sys.path.insert(0, str(TESTS))
 def _topics() -> dict[str, Callable[[], pd.DataFrame]]:
     from certify import (
         bottom_up,
+        dose_response,
         drivers,
         effects,
         list_experiment,
+        looks,
         power,
         quality,
         single_series,
         small_areas,
         two_instruments,
+        verdicts,
         weights,
     )
 
     return {
         "bottom-up": bottom_up.certify,
+        "dose-response": dose_response.certify,
         "drivers": drivers.certify,
         "effects": effects.certify,
         "list-experiment": list_experiment.certify,
+        "looks": looks.certify,
         "power": power.certify,
         "returns": quality.certify,
         "single-series": single_series.certify,
         "small-areas": small_areas.certify,
         "two-instruments": two_instruments.certify,
+        "verdicts": verdicts.certify,
         "weights": weights.certify,
     }
 
