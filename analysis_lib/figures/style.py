@@ -40,6 +40,7 @@ SERIES = ["#1b5e8c", "#b3541e", "#7a3e74", "#2e7d5b"]
 KINDS = {"burden": "#1b5e8c", "service": "#2e8b67", "core": "#7b8691", "personal": "#8a949e"}
 
 P = ParamSpec("P")
+_OPENING, _CLOSING = "（《“", "）》”，。、；：？！"  # a line neither ends with the former nor begins with the latter
 
 
 @functools.cache
@@ -142,10 +143,15 @@ def text_width(text: str, size: float = TEXT_PX, weight: str = "normal") -> floa
 
 
 def wrapped(label: str, size: float = TEXT_PX) -> str:
-    """The label on two lines when it would take more than `LABEL_LIMIT_PX`; broken at a space where there is one."""
+    """The label on two lines when it would take more than `LABEL_LIMIT_PX`; broken at a space where there is one.
+
+    Without one it is broken in the middle, but neither after a mark that opens nor before one that closes.
+    """
     if text_width(label, size) <= LABEL_LIMIT_PX:
         return label
-    breaks = [place for place, character in enumerate(label) if character == " "] or [len(label) // 2]
+    breaks = [place for place, character in enumerate(label) if character == " "] or [
+        place for place in range(1, len(label)) if label[place - 1] not in _OPENING and label[place] not in _CLOSING
+    ]
     middle = min(breaks, key=lambda place: abs(2 * place - len(label)))
     return f"{label[:middle]}\n{label[middle:].strip()}"
 

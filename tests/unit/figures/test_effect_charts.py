@@ -224,3 +224,12 @@ def test_a_withheld_effect_keeps_its_row_with_its_mark(study):
     assert frame["text"].iloc[2] == "[c]"
     assert pd.isna(frame["value"].iloc[2])
     assert len(draw_effect_path(frame).axes) == 1
+
+
+def test_a_chinese_label_is_broken_neither_after_a_bracket_that_opens_nor_before_one_that_closes():
+    for label in ("县级机关工作人员（比乡镇街道人员）", "缺权（缺人缺钱的任务）多十个百分点"):
+        first, second = style.wrapped(label).split("\n")
+        assert first + second == label
+        assert not first.endswith("（")
+        assert not second.startswith("）")
+    assert style.wrapped("短") == "短"
