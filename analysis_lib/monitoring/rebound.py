@@ -165,7 +165,7 @@ def half_life(path: Path, *, confidence_level: float = 0.95) -> Share:
     the path free of a, is not told from zero by its t: as Fieller's, it is right however weak the effect, and says so
     by having no end. The score's variance is that of the estimated joint covariance. Quarters are weighed by a simpler
     one, with the same variances and equal correlations: weights by the inverse of an estimated matrix made intervals
-    of 95 % hold 84 to 94 % (22 quarters, 30 counties); these hold 93 to 98 %, and are a little wider.
+    of 95 % hold 84 to 94 % (22 quarters, 30 counties); these hold 91 to 97 %, and are a little wider.
     """
     k = len(path.estimate)
     if k < QUARTERS_PER_YEAR or path.df < LEAST_DF:

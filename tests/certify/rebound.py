@@ -1,8 +1,8 @@
 """Watching for relapse: false alarms by 8, 12 and 20 quarters, delay by size of relapse, and what half-lives are worth.
 
 Staggered panels as in `looks`: counties with autocorrelated shocks (rho 0.5) and sampling errors, the imputation
-estimate by quarters since the start; and single series of the same make with twelve quarters before, their season known
-to nobody. Effects are in hours a week. Without relapse a share is the probability of a false alarm, promised to be 5 %
+estimate by quarters since the start; and single series of shocks alone with twelve quarters before. Both have a peak of
+an hour in every fourth quarter, of which the methods know nothing (scenario j). Effects are in hours a week. Without relapse a share is the probability of a false alarm, promised to be 5 %
 within 12 charted quarters; ``run`` is the mean in-control run length in quarters that the share by 20 implies.
 ``naive`` compares each quarter with the first two by a one-sided test of 5 %. With relapse shares are those found, counted
 from the first charted quarter; ``delay`` is the median number of quarters from the beginning of the relapse to the
@@ -129,7 +129,7 @@ class World:
         if not self.n_treated:
             periods = blank(np.full(1, BEFORE), BEFORE + QUARTERS).periods
             season = np.where([period.endswith("Q4") for period in periods], YEAR_END_PEAK, 0.0)
-            for values in self.noise(repetitions, 1, len(periods), rng)[:, 0] + season:
+            for values in self.noise((repetitions, 1, len(periods)), rng)[:, 0] + season:
                 series = pd.DataFrame({"period": periods, "estimate": values})
                 yield path_of_series(series, start=periods[BEFORE])
             return
@@ -138,13 +138,13 @@ class World:
         panel = blank(starts, PERIODS)
         contrasts = imputation(panel)
         season = np.where([period.endswith("Q4") for period in panel.periods], YEAR_END_PEAK, 0.0)
-        for values in self.noise(repetitions, self.n_counties, PERIODS, rng) + season:
+        for values in self.noise((repetitions, self.n_counties, PERIODS), rng) + season:
             values[: self.n_treated] *= self.unlike
             values[: self.n_treated] -= (self.unlike - 1) * season  # the season is everybody's
             yield path_of_panel(contrasts, replace(panel, values=values))
 
-    def noise(self, *shape_and_rng) -> np.ndarray:
-        *shape, rng = shape_and_rng
+    def noise(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+        """Autocorrelated shocks of repetitions, counties and quarters; sampling errors too where regions are compared."""
         shocks = rng.normal(0, SHOCK, shape)
         for place in range(1, shape[-1]):
             fresh = np.sqrt(1 - self.persistence**2) * shocks[..., place]
