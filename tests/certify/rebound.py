@@ -2,8 +2,9 @@
 
 Staggered panels as in `looks`: counties with autocorrelated shocks (rho 0.5) and sampling errors, the imputation
 estimate by quarters since the start; and single series of shocks alone with twelve quarters before. Both have a peak of
-an hour in every fourth quarter, of which the methods know nothing (scenario j). Effects are in hours a week. Without relapse a share is the probability of a false alarm, promised to be 5 %
-within 12 charted quarters; ``run`` is the mean in-control run length in quarters that the share by 20 implies.
+an hour in every fourth quarter, of which the methods know nothing (scenario j). Effects are in hours a week. Without
+relapse a share is the probability of a false alarm, promised to be 5 % within 12 charted quarters; ``run`` is the mean
+in-control run length in quarters that the share by 20 implies.
 ``naive`` compares each quarter with the first two by a one-sided test of 5 %. With relapse shares are those found, counted
 from the first charted quarter; ``delay`` is the median number of quarters from the beginning of the relapse to the
 alarm, infinite where half of them are not found within 20. ``holds`` and ``relapsed`` are the words by 20 quarters.
