@@ -325,8 +325,8 @@ def as_rows(
     pandas.DataFrame
         ``category`` is the reform and the part: of ``relapse`` ``reached`` (in the measure's unit), ``lost`` (share,
         with the word in ``outcome``), ``alarm`` and ``onset`` (quarters since the start, where there are any); of
-        ``half_life`` ``quarters``, with ``outcome`` ``between``, ``at_least`` where it has no upper end, ``grows`` where even
-        none is too short, or ``cannot_tell``; of ``persistence``
+        ``half_life`` ``quarters``, with ``outcome`` ``between``, ``at_least`` where it has no upper end, ``grows`` where
+        no end is long enough, or ``cannot_tell``; of ``persistence``
         ``ratio``. Ends that are infinite are missing.
     """
     parts = [(BY_RELAPSE, "reached", relapsed.reached, result.unit, ""),
@@ -383,7 +383,7 @@ def _root_of_regions(weights: np.ndarray, panel: Panel) -> tuple[np.ndarray, flo
 
 
 def alarm_bounds(path: Path) -> np.ndarray:
-    """Values of t that the chart reaches by chance with the probability promised, of each quarter charted, shape (K − 2,).
+    """Values of t reached by chance with the probability promised, of each quarter charted, shape (K − 2,).
 
     They depend on the correlations of the path and its degrees of freedom alone.
     """

@@ -5,8 +5,8 @@ estimate by quarters since the start; and single series of shocks alone with twe
 an hour in every fourth quarter, of which the methods know nothing (scenario j). Effects are in hours a week. Without
 relapse a share is the probability of a false alarm, promised to be 5 % within 12 charted quarters; ``run`` is the mean
 in-control run length in quarters that the share by 20 implies.
-``naive`` compares each quarter with the first two by a one-sided test of 5 %. With relapse shares are those found, counted
-from the first charted quarter; ``delay`` is the median number of quarters from the beginning of the relapse to the
+``naive`` compares each quarter with the first two by a one-sided test of 5 %. With relapse shares are those found, by
+charted quarter; ``delay`` is the median number of quarters from the beginning of the relapse to the
 alarm, infinite where half of them are not found within 20. ``holds`` and ``relapsed`` are the words by 20 quarters.
 ``covers`` is the share of intervals of the half-life, of those given, that hold the true one.
 """
@@ -145,7 +145,7 @@ class World:
             yield path_of_panel(contrasts, replace(panel, values=values))
 
     def noise(self, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-        """Autocorrelated shocks of repetitions, counties and quarters; sampling errors too where regions are compared."""
+        """Autocorrelated shocks and, where regions are compared, sampling errors."""
         shocks = rng.normal(0, SHOCK, shape)
         for place in range(1, shape[-1]):
             fresh = np.sqrt(1 - self.persistence**2) * shocks[..., place]

@@ -1,4 +1,4 @@
-"""Rebound: what the chart says of plain paths, its promise, ratios and half-lives by hand, and where paths come from."""
+"""Rebound: what the chart says of plain paths, its promise, ratios and half-lives by hand, where paths come from."""
 
 from __future__ import annotations
 
