@@ -325,9 +325,8 @@ def as_rows(
     pandas.DataFrame
         ``category`` is the reform and the part: of ``relapse`` ``reached`` (in the measure's unit), ``lost`` (share,
         with the word in ``outcome``), ``alarm`` and ``onset`` (quarters since the start, where there are any); of
-        ``half_life`` ``quarters``, with ``outcome`` ``between``, ``at_least`` where it has no upper end, ``grows`` where
-        no end is long enough, or ``cannot_tell``; of ``persistence``
-        ``ratio``. Ends that are infinite are missing.
+        ``half_life`` ``quarters``, with ``outcome`` ``between``, ``at_least`` where it has no upper end, ``grows``
+        where no half-life is long enough, or ``cannot_tell``; of ``persistence`` ``ratio``. Infinite ends are missing.
     """
     parts = [(BY_RELAPSE, "reached", relapsed.reached, result.unit, ""),
              (BY_RELAPSE, "lost", relapsed.lost, "share", relapsed.outcome)]  # fmt: skip
