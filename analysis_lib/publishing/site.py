@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,10 +169,10 @@ def _files(
         f"{language}/{quarter}/{''.join(f'{part}/' for part in _address(report, page))}index.html": text
         for (report, page, language), text in drawn
     }
-    for report in reports:
-        for table in report.tables.values():
-            name = pages.download_name(table.name, report.region)
-            files[f"data/{quarter}/{name}"] = csv_text(table, study=study)
+    tables = [(report, table) for report in reports for table in report.tables.values()]
+    texts = spread(partial(csv_text, study=study), [table for _, table in tables])
+    for (report, table), text in zip(tables, texts, strict=True):
+        files[f"data/{quarter}/{pages.download_name(table.name, report.region)}"] = text
     return dict(sorted((files | _result_files(results)).items()))
 
 
@@ -297,8 +298,10 @@ def _with_navigation(
 
 def _national_report(study: Study, release: Release) -> pages.Report:
     folder = release.folder / RESULTS
+    # Of regions the first page and the archive need no more than the names.
     units = sorted({str(path.parent.relative_to(folder)) for path in folder.rglob("*.json")})
-    results = {unit: read_results(folder / unit) for unit in units}
+    national = {unit: read_results(folder / unit) for unit in units if "/" not in unit}
+    results: Results = national | {unit: {} for unit in units if "/" in unit}
     return _reports(study, release.quarter, results, release.number)[0]
 
 

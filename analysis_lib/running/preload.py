@@ -10,7 +10,9 @@ import gc
 import importlib
 import sys
 
+from analysis_lib.figures import style
 from analysis_lib.running.suite import Suite, imported_modules
+from analysis_lib.tables import contracts
 
 JUPYTER = [
     "ipykernel.kernelapp",
@@ -20,9 +22,12 @@ JUPYTER = [
 ]
 # Imported late by those that notebooks import, and by the workers that draw pages.
 LATE = [
+    "analysis_lib.pipeline",
     "analysis_lib.publishing.site",
     "matplotlib.backends.backend_agg",
+    "pandas.io.formats.string",
     "pandas.io.formats.style",
+    "pyarrow.dataset",
     "pyarrow.parquet",
     "scipy.stats",
     "statsmodels.api",
@@ -41,5 +46,8 @@ for module in [
     # A notebook that imports what is not there says so itself, when it runs.
     with contextlib.suppress(ImportError):
         importlib.import_module(module)
+# What is made at first use, and would be made again by every unit: pandera's backends, the fonts of charts.
+contracts.check(contracts.blank("estimates"), "estimates")
+style.register_fonts()
 # What is there now stays for good: the collector of a forked unit need not touch, and so copy, its pages.
 gc.freeze()

@@ -109,6 +109,7 @@ def run_quarters(
     to_run = [each for each in planned if each.reason]
     if not to_run:
         return RunResult("", [], len(planned), time.monotonic() - started)
+    start_fork_server()  # imports while this process prepares the tables
     check_room(study)
     ledger = Ledger(study.ledger)
     run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -139,7 +140,6 @@ def _run(
 ) -> list[Ending]:
     from analysis_lib import pipeline
 
-    start_fork_server()  # imports while this process prepares the tables
     for quarter in sorted({each.unit.quarter for each in to_run}):
         as_of = parse_day(to_run[0].unit.as_of)
         pipeline.prepare(study, quarter, as_of, progress)

@@ -29,7 +29,7 @@ from analysis_lib.survey.design import SurveyDesign, read_sample
 from analysis_lib.survey.linearisation import Statistic, Variable, as_variable, estimate_domains
 from analysis_lib.survey.two_instruments import combine_instruments
 from analysis_lib.survey.weighting import WEIGHTS, stored_calibration
-from analysis_lib.tables.contracts import CONTRACTS, ESTIMATE_KEY, check
+from analysis_lib.tables.contracts import CONTRACTS, ESTIMATE_KEY, blank, check
 from analysis_lib.time_use.activities import all_measures
 
 # -- any frame ----------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def estimate(
     """
     asked = _Asked.of(official_quarters, keys, study, regions, by)
     if asked.is_nothing:
-        return _no_rows()
+        return blank("estimates")
     frames = [
         _estimates(official_quarters[official_quarters["quarter"].isin(quarters)], asked).assign(period=label)
         for label, quarters in periods.items()
@@ -261,7 +261,7 @@ def estimate_change(
         raise UsageError("a quarter is in both periods", where=label, fix="compare periods that do not overlap")
     asked = _Asked.of(official_quarters, keys, study, regions, by)
     if asked.is_nothing or not earlier:
-        return _no_rows()
+        return blank("estimates")
     rows = official_quarters[official_quarters["quarter"].isin([*earlier, *later])]
     return _in_order([_estimates(rows, asked, later=set(later)).assign(period=label)], asked, [label])
 
@@ -344,11 +344,6 @@ def _region_partitions(rows: pd.DataFrame, asked: _Asked) -> Iterator[tuple[list
             yield codes, _numbered(rows[level], codes)
         else:  # nobody in these quarters is placed at this level
             yield codes, np.full(len(rows), -1)
-
-
-def _no_rows() -> pd.DataFrame:
-    columns = CONTRACTS["estimates"].schema.columns
-    return pd.DataFrame({name: pd.Series(dtype=str(column.dtype)) for name, column in columns.items()})
 
 
 def _in_order(frames: list[pd.DataFrame], asked: _Asked, periods: list[str]) -> pd.DataFrame:

@@ -209,6 +209,12 @@ CONTRACTS: dict[str, Contract] = {
 }
 
 
+def blank(name: str) -> pd.DataFrame:
+    """A table without rows that keeps its contract."""
+    columns = CONTRACTS[name].schema.columns
+    return pd.DataFrame({column: pd.Series(dtype=str(of.dtype)) for column, of in columns.items()})
+
+
 def check(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the frame unchanged if it keeps its contract.
 
