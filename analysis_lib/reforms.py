@@ -190,7 +190,9 @@ class Reform(Entry):
     @property
     def keyed_claims(self) -> list[tuple[str, Claim]]:
         """Claims with the measure that each is about; one about nothing that the study measures has a key of its own."""
-        return [(claim.measure or f"claim_{self.id}_{place}", claim) for place, claim in enumerate(self.claims, start=1)]
+        return [
+            (claim.measure or f"claim_{self.id}_{place}", claim) for place, claim in enumerate(self.claims, start=1)
+        ]
 
     @property
     def titles(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis_lib.effects.designs import Design, blank_result, settle_designs
+from analysis_lib.effects.designs import UNEXPOSED, Design, blank_result, settle_designs
 from analysis_lib.effects.difference_in_differences import Contrasts, by_event_time, by_period
 from analysis_lib.effects.dose_response import dose_response, dose_rows
 from analysis_lib.effects.four_series import compliance, four_series
@@ -308,11 +308,16 @@ def _returned(result: EffectResult, panel: Panel, study: Study) -> dict:
 def _breaks(
     official_quarters: pd.DataFrame, design: Design, study: Study, quarters: list[str]
 ) -> Iterator[EffectResult]:
-    """A break in the national series of each measure; nothing tells the reform from what else came with it."""
+    """A break in the national series of each measure; nothing tells the reform from what else came with it.
+
+    Beside it the break against hours that the reform does not touch, where these are measured.
+    """
     reform, known = design.reform, all_measures(study)
     start = str(next(iter(reform.starts_by(reform.plan.treatment_date).values())))
     periods = {each: [each] for each in quarters}
     series = estimate(official_quarters, design.measures, study=study, periods=periods, regions=[NATION])
+    is_unexposed = (series["measure"] == UNEXPOSED) & series["estimate"].notna()
+    unexposed = series.loc[is_unexposed, ["period", "estimate", "se"]]
     for key in design.measures:
         rows = series[(series["measure"] == key) & series["estimate"].notna()]
         found = segmented(rows[["period", "estimate", "se"]], start=start, confidence_level=design.confidence_level)
@@ -324,6 +329,11 @@ def _breaks(
             n_psu=int(rows["n_psu"].max()),
         )  # fmt: skip
         yield _filled(blank, found.effects.to_dict("index")["average"])
+        if key != UNEXPOSED and len(unexposed) == len(rows) and known[key].unit == known[UNEXPOSED].unit:
+            compared = segmented(rows[["period", "estimate", "se"]], start=start, comparison=unexposed,
+                                 confidence_level=design.confidence_level)  # fmt: skip
+            beside = replace(blank, estimator="compared_series", comparison="unexposed")
+            yield _filled(beside, compared.effects.to_dict("index")["average"])
 
 
 # -- words and the four series --------------------------------------------------------------------------

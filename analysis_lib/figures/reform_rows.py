@@ -25,6 +25,13 @@ def rows_of(table: ProtectedTable, by: str, reform: str, *, region: str, parts: 
     return frame[is_whole].drop(columns=parts, errors="ignore").reset_index(drop=True).join(named)
 
 
+def reforms_in(table: ProtectedTable, by: str) -> list[str]:
+    """Reforms of which a table has published rows of a kind, in its order; the others have nothing to draw."""
+    frame = table.table
+    told = frame[(frame["by"] == by) & frame["value"].notna()]["category"]
+    return list(dict.fromkeys(category.split(".")[0] for category in told))
+
+
 def signed_texts(frame: pd.DataFrame, labels: Labels) -> list[str]:
     """Effects as text: with a sign, zero without one, withheld ones as their mark."""
     texts = []

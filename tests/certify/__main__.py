@@ -29,6 +29,7 @@ sys.path.insert(0, str(TESTS))
 def _topics() -> dict[str, Callable[[], pd.DataFrame]]:
     from certify import (
         bottom_up,
+        displacement,
         dose_response,
         drivers,
         effects,
@@ -36,6 +37,7 @@ def _topics() -> dict[str, Callable[[], pd.DataFrame]]:
         looks,
         power,
         quality,
+        rebound,
         single_series,
         small_areas,
         two_instruments,
@@ -45,12 +47,14 @@ def _topics() -> dict[str, Callable[[], pd.DataFrame]]:
 
     return {
         "bottom-up": bottom_up.certify,
+        "displacement": displacement.certify,
         "dose-response": dose_response.certify,
         "drivers": drivers.certify,
         "effects": effects.certify,
         "list-experiment": list_experiment.certify,
         "looks": looks.certify,
         "power": power.certify,
+        "rebound": rebound.certify,
         "returns": quality.certify,
         "single-series": single_series.certify,
         "small-areas": small_areas.certify,

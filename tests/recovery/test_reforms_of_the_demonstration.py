@@ -127,8 +127,10 @@ def test_hours_come_back_as_full_time_equivalents_and_claims_stay_claims(world: 
 
 def test_a_reform_that_comes_to_all_at_once_has_no_clean_control_and_the_sentence_says_so(world: World) -> None:
     _, _, at_once, study, _ = world
-    assert set(at_once.effects["estimator"]) == {"interrupted_series"}
-    assert set(at_once.effects["comparison"]) == {"none"}
+    beside = at_once.effects["estimator"] == "compared_series"
+    assert set(at_once.effects["estimator"]) == {"interrupted_series", "compared_series"}
+    assert set(at_once.effects["comparison"][~beside]) == {"none"}
+    assert set(at_once.effects["comparison"][beside]) == {"unexposed"}
     assert set(at_once.effects["outcome"].str.rsplit(".").str[-1]) == {"since"}
     said = effects_answer(protect(at_once.effects, "reform_effects", study=study), study=study, language="en")
     assert "no clean control" in said
