@@ -25,7 +25,10 @@ def checks_answer(checks: ProtectedTable, *, study: Study, language: str) -> str
     for reform in read_reforms(study):
         primary = primary_of(reform, writer)
         mine = table[(table["by"] == BY_CHECK) & (table["measure"] == primary)]
-        mine = mine[[category.split(".")[0] == reform.id and category.count(".") == 1 for category in mine["category"]]]
+        mine = mine[_is_of(mine, reform) & (mine["category"].str.count(r"\.") == 1)]
+        if mine.empty:
+            said.append(writer.text("effect.no_checks", reform=reform.titles[language]))
+            continue
         counts = mine["outcome"].value_counts()
         names = [category.split(".")[1] for category in mine.loc[mine["outcome"] == "fails", "category"]]
         failed = writer.text("alt.separator").join(writer.text(f"check.{name}") for name in names)
@@ -45,7 +48,7 @@ def primary_of(reform: Reform, writer: Writer) -> str:
 def planned_row(table: pd.DataFrame, reform: Reform, measure: str) -> pd.Series | None:
     """The planned estimate of a reform's effect on a measure; None where there is none, or it is withheld."""
     rows = table[(table["by"] == BY_EFFECT) & (table["measure"] == measure) & (table["outcome"] != "")]
-    rows = rows[[category.split(".")[0] == reform.id for category in rows["category"]]]
+    rows = rows[_is_of(rows, reform)]
     return None if rows.empty else rows.iloc[0]  # the planned estimator comes first
 
 
@@ -88,3 +91,7 @@ def of_reform(table: pd.DataFrame, reform: Reform, writer: Writer, *, bold: str 
     sentence = writer.text(f"effect.says_{row['outcome'].replace('.', '_')}", **words).replace("**", bold)
     alone = "effect.no_control" if row["comparison"] == "none" else "effect.design"
     return writer.text("point.with_change", value=sentence, change=writer.text(alone, **words))
+
+
+def _is_of(rows: pd.DataFrame, reform: Reform) -> pd.Series:
+    return rows["category"].str.split(".").str[0] == reform.id

@@ -17,6 +17,7 @@ from analysis_lib.disclosure.protect import protect
 from analysis_lib.effects.results import CheckResult, EffectResult, as_rows, checks_table, effects_table, row_of
 from analysis_lib.publishing import reform_pages, site
 from analysis_lib.publishing.pages import Report, reform_page
+from analysis_lib.publishing.reform_words import checks_answer, effects_answer
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 
@@ -196,3 +197,13 @@ def test_a_release_has_a_page_for_each_reform_and_links_to_it(study):
     assert 'href="../reform-forms/index.html"' in reform_pages.render_reforms(made, "en")
     nothing = Report(study, Quarter(2026, 3), NATION, {}, [], 1)
     assert nothing.reforms == []
+
+
+def test_an_effect_that_nothing_can_be_tried_on_is_said_to_be_so(study):
+    nothing = protect(as_rows([]), "reform_checks", study=study)
+    assert checks_answer(nothing, study=study, language="en") == (
+        "**One form**: there are no other regions to try its effect on."
+    )
+    assert "no effect can be estimated" in effects_answer(
+        protect(as_rows([]), "reform_effects", study=study), study=study, language="en"
+    )
