@@ -21,6 +21,7 @@ COLUMNS = ["panel", "place", "when", "start", "tick", "is_before", *KEPT, "text"
 
 _SINCE = {"zh": "距开始的季度数", "en": "quarters since the start"}
 _STARTED = {"zh": "{}开始", "en": "Started in {}"}
+_LOOK = {"zh": "第几次查看", "en": "look"}
 _QUARTER = {"zh": "季度", "en": "quarter"}
 
 
@@ -67,6 +68,26 @@ def prepare_group_time(
         is_before=rows["quarter"] < rows["cohort"],
         text=signed_texts(rows, labels),
         axis=_QUARTER[language],
+    )[COLUMNS]
+
+
+def prepare_looks(
+    looks: ProtectedTable, reform: str, measure: str, *, study: Study, language: str, region: str = NATION
+) -> pd.DataFrame:
+    """One row per look, with the interval that holds however often one looks; columns as the event study."""
+    labels = Labels(study, language)
+    rows = rows_of(looks, "look", reform, region=region, parts=["look"])
+    rows = rows[(rows["measure"] == measure) & rows["look"].str.isdigit()].reset_index(drop=True)
+    quarters = [str(period).split("–")[-1] for period in rows["period"]]
+    return rows.assign(
+        panel=rows["measure"].map(labels.measure),
+        place=rows["look"].astype(int),
+        when=quarters,
+        start=0.5,
+        tick=rows["look"],
+        is_before=False,
+        text=signed_texts(rows, labels),
+        axis=_LOOK[language],
     )[COLUMNS]
 
 

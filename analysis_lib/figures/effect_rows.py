@@ -24,6 +24,7 @@ SERIES = {
     "measured_relative": {"zh": "实测效应", "en": "Measured"},
     "felt": {"zh": "主观感受", "en": "Felt"},
 }
+_REMAINDERS = {"rest": {"zh": "其余", "en": "All else"}, "whole": {"zh": "合计", "en": "The whole"}}
 COLUMNS = ["panel", "label", *KEPT, "text"]
 
 _RELATIVE = {"zh": "相对变化", "en": "Relative change"}
@@ -62,6 +63,17 @@ def prepare_reforms(
         names = [labels.measure(key) for key in rows["measure"]]
         frames.append(rows.assign(panel=reform.titles[language], label=names, text=signed_texts(rows, labels)))
     return pd.concat(frames, ignore_index=True)[COLUMNS] if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def prepare_account(
+    accounts: ProtectedTable, label: str, *, study: Study, language: str, region: str = NATION
+) -> pd.DataFrame:
+    """One row per part of the working week and its change by an account, the whole last; columns as `prepare_measures`."""
+    labels = Labels(study, language)
+    rows = rows_of(accounts, "account", label, region=region, parts=["partition", "part"])
+    rows = rows[(rows["partition"] == "work") & ~rows["part"].str.contains(".", regex=False)].reset_index(drop=True)
+    names = [_REMAINDERS[key][language] if key in _REMAINDERS else labels.measure(key) for key in rows["measure"]]
+    return rows.assign(panel="", label=names, text=signed_texts(rows, labels))[COLUMNS]
 
 
 def planned_rows(effects: ProtectedTable, reform: str, *, region: str = NATION) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from analysis_lib.figures.svg import to_svg
 from analysis_lib.publishing.charts import Chart, ChartMaker, Table
 from analysis_lib.publishing.check_words import check_lines
 from analysis_lib.publishing.details import Section
+from analysis_lib.publishing.lasting_words import lasting_lines
 from analysis_lib.publishing.pages import (
     REFORMS,
     Report,
@@ -38,11 +39,11 @@ def render_reforms(report: Report, language: str) -> str:
     """All reforms: a sentence on each, a chart of the hours on which each is judged, and the ways on."""
     writer = Writer(report.study, language)
     maker = ReformMaker(writer, report.region, report.period)
-    effects = report.tables["reform_effects"]
+    effects, looks = report.tables["reform_effects"], report.tables.get("reform_looks")
     entries = [
         {
-            "title": title_of_reform(effects.table, reform, writer),
-            "text": of_reform(effects.table, reform, writer),
+            "title": title_of_reform(effects.table, reform, writer, looks=looks),
+            "text": of_reform(effects.table, reform, writer, looks=looks),
             "href": f"../{reform_page(reform.id)}/index.html",
             "more": writer.text("reform.more", reform=reform.titles[language]),
         }
@@ -65,17 +66,20 @@ def render_reform(report: Report, reform: Reform, language: str) -> str:
     writer, tables = Writer(report.study, language), report.tables
     maker = ReformMaker(writer, report.region, report.period)
     lists = ReformLists(writer, reform)
-    effects = tables["reform_effects"]
+    effects, looks = tables["reform_effects"], tables.get("reform_looks")
     charts = [
         maker.effects(effects, reform),
         maker.trends(tables, reform),
         maker.path(tables, reform),
         maker.starts(tables, reform),
+        maker.looks(tables, reform),
         maker.dose(tables, reform),
+        maker.account(tables, reform),
         maker.four_series(tables, reform),
         maker.ways(tables, reform),
     ]
     sections = [
+        lists.lasting(tables),
         lists.checks(tables),
         lists.estimates(effects),
         lists.returned(effects),
@@ -86,8 +90,8 @@ def render_reform(report: Report, reform: Reform, language: str) -> str:
         report,
         writer,
         reform_page(reform.id),
-        finding=title_of_reform(effects.table, reform, writer),
-        lede=of_reform(effects.table, reform, writer),
+        finding=title_of_reform(effects.table, reform, writer, looks=looks),
+        lede=of_reform(effects.table, reform, writer, looks=looks),
         back={"href": f"../{REFORMS}/index.html", "text": writer.text("reform.back")},
         entries=[],
         charts=charts,
@@ -182,6 +186,15 @@ class ReformMaker(ChartMaker):
         title = self.writer.text("reform.starts_title", title=self.writer.labels.measure(primary))
         return self._paths("starts", frame, title, tables["reform_paths"].name)
 
+    def looks(self, tables: Tables, reform: Reform) -> Chart | None:
+        """The estimate look by look, as it would have been published each quarter with the data of today."""
+        if "reform_looks" not in tables:
+            return None
+        primary = primary_of(reform, self.writer)
+        frame = effect_paths.prepare_looks(tables["reform_looks"], reform.id, primary, **self._asked)
+        title = self.writer.text("lasting.looks_title", title=self.writer.labels.measure(primary))
+        return self._paths("looks", frame, title, "reform_looks", section="lasting")
+
     def dose(self, tables: Tables, reform: Reform) -> Chart | None:
         """Effects by burden before the reform, on the first measure for which there are any."""
         if "reform_doses" not in tables:
@@ -196,6 +209,16 @@ class ReformMaker(ChartMaker):
                 return self._rows("dose", frame, title, subtitle, table.name, text("head.place"),
                                   notes=[said, text("reform.dose_note")])  # fmt: skip
         return None
+
+    def account(self, tables: Tables, reform: Reform) -> Chart | None:
+        """What the reform did to each part of the working week."""
+        if "accounts" not in tables:
+            return None
+        frame = effect_rows.prepare_account(tables["accounts"], reform.id, **self._asked)
+        text = self.writer.text
+        subtitle = text("lasting.account_subtitle", unit=self._unit_first(), level=self.writer.level)
+        return self._rows("account", frame, text("lasting.account_title"), subtitle, "accounts", text("head.activity"),
+                          notes=[text("lasting.account_note")])  # fmt: skip
 
     def four_series(self, tables: Tables, reform: Reform) -> Chart | None:
         """Claimed, counted, measured and felt."""
@@ -250,7 +273,9 @@ class ReformMaker(ChartMaker):
         panels = self._panels(name, frame, lambda part: effect_rows.draw_effect_rows(part, limits=limits))
         return Chart(name, title, subtitle, panels, self._table(title, first, frame), download, notes or [])
 
-    def _paths(self, name: str, frame: pd.DataFrame, title: str, download: str) -> Chart | None:
+    def _paths(
+        self, name: str, frame: pd.DataFrame, title: str, download: str, *, section: str = "reform"
+    ) -> Chart | None:
         if frame["value"].notna().sum() == 0:
             return None
         text = self.writer.text
@@ -265,8 +290,9 @@ class ReformMaker(ChartMaker):
         rows = [[str(key), *("" if pd.isna(cell) else str(cell) for cell in row)]
                 for key, row in zip(wide.index, wide.to_numpy(), strict=True)]  # fmt: skip
         table = Table(title, [frame["axis"].iloc[0], *wide.columns], rows)
-        subtitle = text(f"reform.{name}_subtitle", unit=self._unit_first(), level=self.writer.level)
-        return Chart(name, title, subtitle, panels, table, download, [text("reform.path_note")])
+        subtitle = text(f"{section}.{name}_subtitle", unit=self._unit_first(), level=self.writer.level)
+        note = text("reform.path_note" if section == "reform" else f"{section}.{name}_note")
+        return Chart(name, title, subtitle, panels, table, download, [note])
 
     def _panels(self, name: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> list[str]:
         return [
@@ -300,6 +326,20 @@ class ReformLists:
         subtitle = text("reform.checks_subtitle", title=self.writer.labels.measure(primary))
         return Section("checks", subtitle, Table(text("reform.checks_title"), head, rows, is_prose=True), "reform_checks",
                        text("reform.checks_lead"))  # fmt: skip
+
+    def lasting(self, tables: Tables) -> Section | None:
+        """What this look allows to say, whether the cut held, and whether burden moved."""
+        if not {"reform_looks", "reform_lasting", "accounts"} <= set(tables):
+            return None
+        text, primary = self.writer.text, primary_of(self.reform, self.writer)
+        looks, lasting, accounts = (tables[name] for name in ("reform_looks", "reform_lasting", "accounts"))
+        lines = lasting_lines(looks, lasting, accounts, self.reform.id, primary, writer=self.writer)
+        if not lines:
+            return None
+        head = [text("lasting.question"), text("head.outcome"), text("head.says")]
+        rows = [[line.title, line.outcome, line.sentence] for line in lines]
+        subtitle = text("lasting.subtitle", title=self.writer.labels.measure(primary))
+        return Section("lasting", subtitle, Table(text("lasting.title"), head, rows, is_prose=True), "reform_lasting")
 
     def estimates(self, effects: ProtectedTable) -> Section | None:
         """Every measure with the planned estimate and what may be said, another estimate, and the foil."""

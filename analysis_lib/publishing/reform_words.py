@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.effects.results import BY_CHECK, BY_EFFECT
+from analysis_lib.monitoring.repeated_looks import BY_LOOK
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import Study
@@ -52,9 +53,29 @@ def planned_row(table: pd.DataFrame, reform: Reform, measure: str) -> pd.Series 
     return None if rows.empty else rows.iloc[0]  # the planned estimator comes first
 
 
-def title_of_reform(table: pd.DataFrame, reform: Reform, writer: Writer) -> str:
-    """What changed since a reform, for a heading."""
-    row = planned_row(table, reform, primary_of(reform, writer))
+def followed(row: pd.Series | None, reform: Reform, looks: ProtectedTable | None) -> pd.Series | None:
+    """An effect with the interval and the word of its latest look, which hold however often one looks.
+
+    A causal word stays only where the look says the same as the estimate by itself.
+    """
+    if row is None or looks is None:
+        return row
+    rows = looks.table
+    mine = rows[(rows["by"] == BY_LOOK) & (rows["measure"] == row["measure"]) & _is_of(rows, reform)]
+    mine = mine[mine["category"].str.count(r"\.") == 1]
+    if mine.empty:
+        return row
+    last, row = mine.iloc[-1], row.copy()
+    word = str(last["outcome"] or "cannot_tell").split(".")[0]
+    row["ci_low"], row["ci_high"] = last["ci_low"], last["ci_high"]
+    if word != str(row["outcome"]).split(".")[0]:
+        row["outcome"] = f"{word}.since"
+    return row
+
+
+def title_of_reform(table: pd.DataFrame, reform: Reform, writer: Writer, *, looks: ProtectedTable | None = None) -> str:
+    """What changed since a reform, for a heading; by its latest look where there are any."""
+    row = followed(planned_row(table, reform, primary_of(reform, writer)), reform, looks)
     title = reform.titles[writer.language]
     if row is None:
         return writer.text("reform.title_none", reform=title)
@@ -66,9 +87,11 @@ def title_of_reform(table: pd.DataFrame, reform: Reform, writer: Writer) -> str:
     )
 
 
-def of_reform(table: pd.DataFrame, reform: Reform, writer: Writer, *, bold: str = "") -> str:
-    """A sentence on the primary measure with interval, design and the choice of date."""
-    row = planned_row(table, reform, primary_of(reform, writer))
+def of_reform(
+    table: pd.DataFrame, reform: Reform, writer: Writer, *, bold: str = "", looks: ProtectedTable | None = None
+) -> str:
+    """A sentence on the primary measure with interval, design and the choice of date; by its latest look, if any."""
+    row = followed(planned_row(table, reform, primary_of(reform, writer)), reform, looks)
     title = reform.titles[writer.language]
     if row is None:
         return writer.text("effect.none", reform=title).replace("**", bold)
@@ -84,7 +107,11 @@ def of_reform(table: pd.DataFrame, reform: Reform, writer: Writer, *, bold: str 
     }
     has_interval = pd.notna(row["ci_low"]) and pd.notna(row["ci_high"])
     words["interval"] = (
-        writer.text("effect.interval", level=writer.level, interval=writer.interval(row))
+        writer.text(
+            "effect.interval" if looks is None else "effect.interval_of_looks",
+            level=writer.level,
+            interval=writer.interval(row),
+        )
         if has_interval
         else writer.text("effect.no_interval")
     )

@@ -9,7 +9,7 @@ from analysis_lib.publishing.catalogue import Catalogue
 
 OF_REFORMS = (
     "effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance",
-    "dose_response", "returned",
+    "dose_response", "returned", "look", "relapse", "half_life", "persistence", "account", "moved",
 )  # fmt: skip
 WITHOUT = "without"  # `by` of the headline without those under a flag
 
@@ -18,6 +18,9 @@ def measure_title(labels: Labels, text: Catalogue, key: str) -> str:
     """Title of a measure, a count of returns, a flag, an index of answers, or a result of the list experiment."""
     if f"returns.{key}" in text.texts:
         return text(f"returns.{key}")
+    for of_account in ("account", "moved"):  # parts of an account, and ways in which burden moves
+        if key not in labels.measures and f"{of_account}.{key}" in text.texts:
+            return text(f"{of_account}.{key}")
     if key.startswith("flag_"):
         return text(f"flag.{key.removeprefix('flag_')}")
     if key.startswith("recall_ratio_"):
@@ -43,10 +46,18 @@ def category_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
 def _reform_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
     """Title of the reform, and what follows it in the category: words where there are any, else as it stands."""
     reform, _, rest = value.partition(".")
-    parts = [text(f"{by}.{part}") if f"{by}.{part}" in text.texts else part for part in rest.split(".")]
+    parts = [_part_title(labels, text, by, part) for part in rest.split(".")]
     return text(
-        "effect.of_reform", reform=labels.reform_titles.get(reform, reform), what=text("alt.separator").join(parts)
+        "effect.of_reform",
+        reform=labels.reform_titles.get(reform) or _part_title(labels, text, by, reform),
+        what=text("alt.separator").join(parts),
     )
+
+
+def _part_title(labels: Labels, text: Catalogue, by: str, part: str) -> str:
+    if f"{by}.{part}" in text.texts:
+        return text(f"{by}.{part}")
+    return labels.measure(part) if part in labels.measures else part
 
 
 def question_title(labels: Labels, column: str) -> str:

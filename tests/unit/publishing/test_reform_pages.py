@@ -44,6 +44,7 @@ registered = "2025-02-01"
 text_zh = "若未减少，则重新设计。"
 text_en = "If hours do not fall, it is redesigned."
 """
+LAST = (-2.4, -0.4, "returned_hours.since")  # interval and word of the latest look
 QUARTERS = ["2025Q1", "2025Q2", "2025Q3", "2025Q4", "2026Q1", "2026Q2", "2026Q3"]
 CHECKS = (
     CheckResult("pretrends", "holds", 0.05, -0.2, 0.3, facts={"periods": 5, "slope_most": 0.1, "bias_most": 0.3}),
@@ -64,7 +65,9 @@ def study(tmp_path_factory) -> Study:
     return Study.open(made.root)
 
 
-def report(study: Study, planned: EffectResult = PLANNED, outcome: str = "returned_hours.causal", *, without=()):
+def report(
+    study: Study, planned: EffectResult = PLANNED, outcome: str = "returned_hours.causal", *, without=(), last=LAST
+):
     forms = replace(planned, measure="group_form", estimate=-0.9, ci_low=-1.4, ci_high=-0.4)
     beside = replace(planned, estimator="group_time", estimate=-1.31, checks=())
     foil = replace(planned, estimator="two_way", estimate=-1.02, checks=())
@@ -103,7 +106,36 @@ def report(study: Study, planned: EffectResult = PLANNED, outcome: str = "return
         row_of(planned, "dose_response", f"forms.{part}") | plain | {"estimate": value}
         for part, value in (("low", -0.7), ("middle", -1.3), ("high", -2.1))
     ]
+    looks = [
+        row_of(planned, "look", f"forms.{number}{which}") | plain
+        | {"estimate": -1.4, "ci_low": low, "ci_high": high, "outcome": word, "inference": "sequence",
+           "period": f"2025Q1–{QUARTERS[number + 1]}"}
+        for number, low, high, word in ((1, -3.1, 0.2, "cannot_tell.since"), (2, *last))
+        for which, word in (("", word), (".usual", ""))
+    ]  # fmt: skip
+    lasting = [
+        row_of(planned, by, f"forms.{part}") | {"unit": unit, "estimate": value, "ci_low": low, "ci_high": high, "outcome": word}
+        for by, part, unit, value, low, high, word in (
+            ("relapse", "reached", "hours_week", -1.5, -2.2, -0.8, ""),
+            ("relapse", "lost", "share", 0.8, 0.3, 1.3, "relapsed"),
+            ("relapse", "alarm", "count", 4.0, math.nan, math.nan, ""),
+            ("half_life", "quarters", "count", 2.2, 1.3, 5.3, "between"),
+        )
+    ]  # fmt: skip
+    accounts = [
+        row_of(planned, "account", f"forms.work.{part}") | plain | {"measure": part, "estimate": value}
+        for part, value in (("group_form", -1.2), ("rest", 0.3), ("whole", -0.9))
+    ] + [
+        row_of(planned, "moved", f"forms.{key}") | plain | {"measure": key, "estimate": 0.9, "outcome": word, "ci_low": 0.3, "ci_high": 1.5}
+        for key, word in (("offline_to_online", "yes"), ("toothpaste", "no"))
+    ] + [
+        row_of(planned, "moved", "forms.disguised")
+        | {"measure": "disguised", "unit": "share", "estimate": 0.6, "ci_low": 0.2, "ci_high": 1.1}
+    ]  # fmt: skip
     frames = {
+        "reform_looks": as_rows(looks),
+        "reform_lasting": as_rows(lasting),
+        "accounts": as_rows(accounts),
         "reform_effects": pd.concat([effects, as_rows([returned])], ignore_index=True),
         "reform_paths": as_rows(paths),
         "reform_trends": as_rows(trends),
@@ -145,7 +177,7 @@ def test_a_page_has_every_chart_and_table_with_a_download(study):
     made = report(study)
     page = reform_pages.render_reform(made, made.reforms[0], "en")
     sections = re.findall(r'<section id="([^"]+)"', page)
-    assert sections == ["effects", "trends", "path", "starts", "dose", "four-series", "ways", "checks", "estimates",
+    assert sections == ["effects", "trends", "path", "starts", "looks", "dose", "account", "four-series", "ways", "lasting", "checks", "estimates",
                         "returned", "caps", "decided"]  # fmt: skip
     downloads = set(re.findall(r'href="\.\./\.\./\.\./data/2026Q3/([a-z_]+)\.csv"', page))
     assert downloads == set(made.tables)
@@ -153,7 +185,7 @@ def test_a_page_has_every_chart_and_table_with_a_download(study):
 
 def test_what_was_not_handed_over_is_left_out_and_the_rest_stands(study):
     made = report(study, without=("reform_paths", "reform_trends", "reform_specifications", "reform_series",
-                                  "reform_doses", "reform_checks"))  # fmt: skip
+                                  "reform_doses", "reform_checks", "reform_looks", "reform_lasting", "accounts"))  # fmt: skip
     page = reform_pages.render_reform(made, made.reforms[0], "zh")
     assert re.findall(r'<section id="([^"]+)"', page) == ["effects", "estimates", "returned", "decided"]
 
@@ -175,12 +207,32 @@ def test_the_cause_is_named_only_where_the_verdict_allows_it(study, language):
      ("added_hours.causal", "more hours through it")],
 )  # fmt: skip
 def test_each_verdict_has_its_heading(study, outcome, said):
-    assert said in page_of(report(study, outcome=outcome), "en")
+    assert said in heading_of(report(study, outcome=outcome, without=("reform_looks",)), "en")
+
+
+@pytest.mark.parametrize(("language", "said"), [("zh", "尚无法判断"), ("en", "cannot be told")])
+def test_the_heading_follows_the_latest_look_and_not_the_interval_of_a_single_one(study, language, said):
+    open_yet = report(study, last=(-3.0, 0.3, "cannot_tell.since"))
+    assert said in heading_of(open_yet, language)
+    assert {"zh": "−3.0至0.3", "en": "−3.0 to 0.3"}[language] in page_of(open_yet, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", ["come back: an alarm in quarter 4", "half of the effect is left after 2.2 quarters", "burden moved online",
+             "60% reappears", "No sign of squeezing toothpaste"]),
+     ("zh", ["第4季报警", "2.2个季度后剩一半", "负担转到了线上", "有60%以别的负担重新出现", "没有挤牙膏的迹象"])],
+)  # fmt: skip
+def test_what_became_of_a_reform_is_said_line_by_line(study, language, said):
+    page = page_of(report(study), language)
+    for sentence in said:
+        assert sentence in page
 
 
 def test_an_effect_without_an_interval_says_that_it_has_none(study):
+    none = (math.nan, math.nan, "cannot_tell.since")
     alone = replace(PLANNED, ci_low=math.nan, ci_high=math.nan, inference="randomisation", n_treated=3, n_comparison=3)
-    page = page_of(report(study, alone, "cannot_tell.since"), "en")
+    page = page_of(report(study, alone, "cannot_tell.since", last=none), "en")
     assert "no interval: too few regions allow one" in page
     assert "nan" not in page
 

@@ -1,0 +1,126 @@
+"""Reforms after their start: look by look, whether a cut held, and where the hours went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis_lib.effects import results
+from analysis_lib.effects.designs import Design, blank_result, settle_designs
+from analysis_lib.effects.specification_curve import finest, prepared
+from analysis_lib.errors import DesignError, UsageError
+from analysis_lib.monitoring import rebound, repeated_looks
+from analysis_lib.monitoring.accounts import Account, account_of_change, account_of_reform
+from analysis_lib.monitoring.displacement import account_table
+from analysis_lib.study import Study
+
+SINCE = "since"  # label of the account of the change reported, which names no reform
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Following:
+    """What became of reforms, as tables of the contract ``estimates``.
+
+    Attributes
+    ----------
+    looks : pandas.DataFrame
+        Rows of `repeated_looks.as_rows`: the primary measure, and those that the reform means to cut.
+    lasting : pandas.DataFrame
+        Rows of `rebound.as_rows`, for the same measures.
+    accounts : pandas.DataFrame
+        Rows of `displacement.account_table`: of the change reported, and of each reform.
+    impossible : dict of str to str
+        Reform, measure or account, between dots → why it cannot be followed.
+    """
+
+    looks: pd.DataFrame
+    lasting: pd.DataFrame
+    accounts: pd.DataFrame
+    impossible: dict[str, str]
+
+
+def follow_reforms(
+    official_quarters: pd.DataFrame,
+    *,
+    study: Study,
+    quarters: Sequence[str],
+    earlier: Sequence[str],
+    later: Sequence[str],
+    progress: Callable[[str], object] | None = None,
+) -> Following:
+    """Follow every reform of the register, and the week between two periods.
+
+    Parameters
+    ----------
+    official_quarters : pandas.DataFrame
+        The whole sample of the quarters.
+    quarters : sequence of str
+        Consecutive quarters up to the one under report.
+    earlier, later : sequence of str
+        The periods of the change reported; of like seasons.
+    progress : callable, optional
+        Told the title of each reform as it comes.
+    """
+    designs, impossible = settle_designs(official_quarters, study=study, quarters=quarters, progress=progress)
+    looks, lasting, accounts = [], [], []
+    if earlier:
+        try:
+            accounts.append(
+                account_of_change(official_quarters, study=study, earlier=earlier, later=later, label=SINCE)
+            )
+        except UsageError as error:
+            impossible[SINCE] = str(error)
+    for design in designs:
+        name = design.reform.id
+        if design.is_for_all_at_once:
+            impossible[name] = "it came to all regions at once: no other region tells its effect from what came with it"
+            continue
+        for key in design.checked:
+            looks.append(_looks(key, design, study))
+            try:
+                lasting.append(_lasting(key, design, study))
+            except DesignError as error:
+                impossible[f"{name}.{key}"] = str(error)
+        try:
+            accounts.append(account_of_reform(official_quarters, design, study=study, quarters=quarters))
+        except DesignError as error:
+            impossible[f"{name}.account"] = str(error)
+    none = results.as_rows([])
+    return Following(
+        pd.concat([none, *looks], ignore_index=True),
+        pd.concat([none, *lasting], ignore_index=True),
+        _tables(accounts),
+        impossible,
+    )
+
+
+def _looks(key: str, design: Design, study: Study) -> pd.DataFrame:
+    judged = repeated_looks.repeated_looks(
+        repeated_looks.looks_at(design.panels[key], design.way),
+        plan_looks=design.reform.plan.looks,
+        smallest_change=design.reform.smallest_change,
+        confidence_level=design.confidence_level,
+    )
+    rows = repeated_looks.as_rows(judged, blank_result(key, design, study))
+    # A look says what changed since; whether the reform did it is for the checks to allow.
+    return rows.assign(outcome=rows["outcome"].where(rows["outcome"] == "", rows["outcome"] + f".{SINCE}"))
+
+
+def _lasting(key: str, design: Design, study: Study) -> pd.DataFrame:
+    panel = prepared(design.panels[key], design.way)
+    path = rebound.path_of_panel(finest(panel, design.way), panel)
+    level = design.confidence_level
+    return rebound.as_rows(
+        blank_result(key, design, study),
+        relapsed=rebound.relapse(path, confidence_level=level),
+        lived=rebound.half_life(path, confidence_level=level),
+        persisted=rebound.persistence(path, confidence_level=level),
+    )
+
+
+def _tables(accounts: list[Account]) -> pd.DataFrame:
+    if not accounts:
+        return results.as_rows([])
+    return pd.concat([account_table(account) for account in accounts], ignore_index=True)

@@ -1,0 +1,73 @@
+"""Reforms followed in the demonstration's shape: what is handed over, what cannot be followed, and why."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from analysis_lib.disclosure.protect import protect
+from analysis_lib.ingest.simulate import simulate_study
+from analysis_lib.monitoring.following import SINCE, Following, follow_reforms
+from analysis_lib.parameters import RunParameters
+from analysis_lib.pipeline import load_officials, periods
+from analysis_lib.publishing.lasting_words import lasting_answer
+from analysis_lib.running.scaffold import init_study
+from analysis_lib.study import Study
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Following, Study]:
+    """Scenario d: what is cut on paper and in meetings comes back online."""
+    study = init_study(tmp_path_factory.mktemp("world") / "study", simulated=True)
+    simulate_study(study, scenario="d")
+    run = RunParameters.parse(study=str(study.root), quarter="2026Q3", region="all", as_of="", results_dir="")
+    _, earlier, later = periods(run).change
+    quarters = list(periods(run).series)
+    return follow_reforms(load_officials(run), study=study, quarters=quarters, earlier=earlier, later=later), study
+
+
+def test_every_reform_has_its_looks_and_an_account_that_adds_up(world) -> None:
+    found, _ = world
+    reforms = {"fewer-shorter", "one-form", "inspection-plan"}
+    assert set(found.looks["category"].str.split(".").str[0]) == reforms
+    assert set(found.accounts["category"].str.split(".").str[0]) == {SINCE, *reforms}
+    parts = found.accounts[found.accounts["category"].str.fullmatch(r"[a-z-]+\.work\.[a-z_]+")]
+    for _, rows in parts.groupby(parts["category"].str.split(".").str[0]):
+        whole = rows["measure"] == "whole"
+        assert rows.loc[~whole, "estimate"].sum() == pytest.approx(rows.loc[whole, "estimate"].item(), abs=1e-9)
+
+
+def test_a_repeated_look_is_never_narrower_than_a_single_one(world) -> None:
+    looks = world[0].looks
+    single = looks["category"].str.endswith(".usual")
+    width = (looks["ci_high"] - looks["ci_low"]).to_numpy()
+    assert (width[~single] >= width[single] - 1e-9)[pd.notna(width[~single])].all()
+    assert set(looks["outcome"][~single].str.split(".").str[-1]) == {"since"}
+
+
+def test_few_regions_cannot_be_watched_and_say_so(world) -> None:
+    found, _ = world
+    assert any(name.startswith("fewer-shorter.") for name in found.impossible)
+    assert "fewer-shorter" not in set(found.lasting["category"].str.split(".").str[0])
+
+
+def test_what_moved_online_is_said_in_both_languages(world) -> None:
+    found, study = world
+    tables = [protect(table, name, study=study)
+              for table, name in ((found.looks, "l"), (found.lasting, "r"), (found.accounts, "a"))]  # fmt: skip
+    row = found.accounts[found.accounts["category"] == "fewer-shorter.offline_to_online"].iloc[0]
+    assert row["outcome"] == "yes"
+    assert row["estimate"] > 1
+    assert "burden moved online" in lasting_answer(*tables, study=study, language="en")
+    assert "负担转到了线上" in lasting_answer(*tables, study=study, language="zh")
+
+
+def test_a_study_without_reforms_has_the_account_of_the_change_at_most(world) -> None:
+    _, study = world
+    (study.reference / "reforms.toml").unlink()
+    bare = follow_reforms(
+        pd.DataFrame(), study=Study.open(study.root), quarters=["2026Q3"], earlier=[], later=["2026Q3"]
+    )
+    for table in (bare.looks, bare.lasting, bare.accounts):
+        assert protect(table, "nothing", study=study).table.empty
+    assert bare.impossible == {}
