@@ -187,6 +187,10 @@ class Reform(Entry):
 
     starts: dict[str, Quarter]
 
+    def primary_in(self, study: Study) -> str:
+        """The measure on which the verdict rests: that of the plan, else the headline of the study."""
+        return self.plan.primary or study.config.estimation.headline
+
     @property
     def keyed_claims(self) -> list[tuple[str, Claim]]:
         """Claims with the measure that each is about; one about nothing that the study measures has a key of its own."""

@@ -166,5 +166,5 @@ def measures_assessed(study: Study, reform: Reform) -> list[str]:
     of_groups = [key for key in known if key.startswith("group_") and key != "group_personal"]
     counted = [cap.measure for cap in reform.caps]
     felt = [key for group in reform.groups for key in known if key == f"felt_{group}"]
-    wanted = [reform.plan.primary or settings.headline, *reform.measures, *settings.nested, *of_groups, *counted, *felt]
+    wanted = [reform.primary_in(study), *reform.measures, *settings.nested, *of_groups, *counted, *felt]
     return [key for key in dict.fromkeys(wanted) if key in known]

@@ -56,7 +56,7 @@ def prepare_reforms(
     """The planned effect of every reform on its primary measure and on the hours that it means to cut, a panel each."""
     frames = []
     for reform in reforms:
-        keys = [reform.plan.primary or study.config.estimation.headline, *reform.measures]
+        keys = [reform.primary_in(study), *reform.measures]
         rows = planned_rows(effects, reform.id, region=region)
         rows = rows[rows["measure"].isin(keys)].reset_index(drop=True)
         labels = Labels(study, language)
@@ -112,11 +112,6 @@ def prepare_four_series(
 def _ordered(rows: pd.DataFrame, measures: list[str], groups: list[str], column: str) -> pd.DataFrame:
     keys = rows.assign(_measure=rows["measure"].map(measures.index), _group=rows[column].map(groups.index))
     return keys.sort_values(["_measure", "_group"], kind="stable", ignore_index=True)
-
-
-def limits_of(frame: pd.DataFrame) -> tuple[float, float]:
-    """Ends of the level axis, for panels of one unit drawn one by one."""
-    return about_zero(frame)
 
 
 @style.styled

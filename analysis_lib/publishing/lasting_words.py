@@ -79,8 +79,7 @@ def lasting_answer(
     writer = Writer(study, language)
     paragraphs = []
     for reform in read_reforms(study):
-        measure = reform.plan.primary or study.config.estimation.headline
-        lines = lasting_lines(looks, lasting, accounts, reform.id, measure, writer=writer)
+        lines = lasting_lines(looks, lasting, accounts, reform.id, reform.primary_in(study), writer=writer)
         if lines:
             paragraphs.append(f"**{reform.titles[language]}**\n" + "\n".join(f"- {line.sentence}" for line in lines))
     return "\n\n".join(paragraphs) or writer.text("effect.no_reforms")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.effects.results import BY_EFFECT
 from analysis_lib.figures import dose_response, effect_paths, effect_rows, exposure_trends, specification_curve
-from analysis_lib.figures.reform_rows import rows_of, signed_texts
+from analysis_lib.figures.reform_rows import about_zero, rows_of, signed_texts
 from analysis_lib.figures.svg import to_svg
 from analysis_lib.publishing.charts import Chart, ChartMaker, Table
 from analysis_lib.publishing.check_words import check_lines
@@ -26,7 +26,7 @@ from analysis_lib.publishing.pages import (
     switch,
     with_shared_glyphs,
 )
-from analysis_lib.publishing.reform_words import of_reform, primary_of, title_of_reform
+from analysis_lib.publishing.reform_words import of_reform, title_of_reform
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.reforms import Reform
 from analysis_lib.study import NATION
@@ -153,7 +153,7 @@ class ReformMaker(ChartMaker):
         """Regions with and without the reform, and what the former would have been."""
         if "reform_trends" not in tables:
             return None
-        primary = primary_of(reform, self.writer)
+        primary = reform.primary_in(self.writer.study)
         frame = exposure_trends.prepare_exposure_trends(tables["reform_trends"], reform.id, primary, **self._asked)
         if frame["value"].notna().sum() == 0:
             return None
@@ -172,7 +172,7 @@ class ReformMaker(ChartMaker):
         """Effects by quarters since the start, on the primary measure and those that the reform means to cut."""
         if "reform_paths" not in tables:
             return None
-        measures = list(dict.fromkeys([primary_of(reform, self.writer), *reform.measures]))
+        measures = list(dict.fromkeys([reform.primary_in(self.writer.study), *reform.measures]))
         frame = effect_paths.prepare_event_study(tables["reform_paths"], reform.id, measures, **self._asked)
         title = self.writer.text("reform.path_title")
         return self._paths("path", frame, title, tables["reform_paths"].name)
@@ -181,7 +181,7 @@ class ReformMaker(ChartMaker):
         """The same by the quarter in which regions started."""
         if "reform_paths" not in tables:
             return None
-        primary = primary_of(reform, self.writer)
+        primary = reform.primary_in(self.writer.study)
         frame = effect_paths.prepare_group_time(tables["reform_paths"], reform.id, primary, **self._asked)
         title = self.writer.text("reform.starts_title", title=self.writer.labels.measure(primary))
         return self._paths("starts", frame, title, tables["reform_paths"].name)
@@ -190,7 +190,7 @@ class ReformMaker(ChartMaker):
         """The estimate look by look, as it would have been published each quarter with the data of today."""
         if "reform_looks" not in tables:
             return None
-        primary = primary_of(reform, self.writer)
+        primary = reform.primary_in(self.writer.study)
         frame = effect_paths.prepare_looks(tables["reform_looks"], reform.id, primary, **self._asked)
         title = self.writer.text("lasting.looks_title", title=self.writer.labels.measure(primary))
         return self._paths("looks", frame, title, "reform_looks", section="lasting")
@@ -200,7 +200,7 @@ class ReformMaker(ChartMaker):
         if "reform_doses" not in tables:
             return None
         text, labels, table = self.writer.text, self.writer.labels, tables["reform_doses"]
-        for key in dict.fromkeys([primary_of(reform, self.writer), *reform.measures]):
+        for key in dict.fromkeys([reform.primary_in(self.writer.study), *reform.measures]):
             frame = dose_response.prepare_dose_response(table, reform.id, key, **self._asked)
             if len(frame):
                 said = dose_response.dose_words(table, reform.id, key, **self._asked)
@@ -234,7 +234,7 @@ class ReformMaker(ChartMaker):
         """Every declared way to estimate the effect."""
         if not {"reform_specifications", "reform_checks"} <= set(tables):
             return None
-        primary = primary_of(reform, self.writer)
+        primary = reform.primary_in(self.writer.study)
         table = tables["reform_specifications"]
         frame = specification_curve.prepare_specification_curve(table, reform.id, primary, **self._asked)
         if frame.empty:
@@ -269,7 +269,7 @@ class ReformMaker(ChartMaker):
     ) -> Chart | None:
         if frame.empty:
             return None
-        limits = effect_rows.limits_of(frame) if one_axis else None
+        limits = about_zero(frame) if one_axis else None
         panels = self._panels(name, frame, lambda part: effect_rows.draw_effect_rows(part, limits=limits))
         return Chart(name, title, subtitle, panels, self._table(title, first, frame), download, notes or [])
 
@@ -317,7 +317,7 @@ class ReformLists:
         """Every check of the effect on the primary measure, with its sentence."""
         if "reform_checks" not in tables:
             return None
-        text, primary = self.writer.text, primary_of(self.reform, self.writer)
+        text, primary = self.writer.text, self.reform.primary_in(self.writer.study)
         lines = check_lines(tables["reform_checks"], self.reform.id, primary, writer=self.writer)
         if not lines:
             return None
@@ -331,7 +331,7 @@ class ReformLists:
         """What this look allows to say, whether the cut held, and whether burden moved."""
         if not {"reform_looks", "reform_lasting", "accounts"} <= set(tables):
             return None
-        text, primary = self.writer.text, primary_of(self.reform, self.writer)
+        text, primary = self.writer.text, self.reform.primary_in(self.writer.study)
         looks, lasting, accounts = (tables[name] for name in ("reform_looks", "reform_lasting", "accounts"))
         lines = lasting_lines(looks, lasting, accounts, self.reform.id, primary, writer=self.writer)
         if not lines:
@@ -411,14 +411,16 @@ class ReformLists:
         dates = [text(f"reform.{name}", day=getattr(reform, name))
                  for name in ("approved", "issued", "public") if getattr(reform, name)]  # fmt: skip
         rule = getattr(plan.decision_rule, f"text_{self.writer.language}")
-        smallest = self.writer.amount(reform.smallest_change, labels.measures[primary_of(reform, self.writer)].unit)
+        smallest = self.writer.amount(
+            reform.smallest_change, labels.measures[reform.primary_in(self.writer.study)].unit
+        )
         rows = [
             ["lever", text(f"lever.{reform.lever}")],
             ["dates", join(dates)],
             ["places", join(places)],
             ["cuts", join(labels.measure(key) for key in reform.measures)],
             ["counts_as_start", text(f"effect.{plan.treatment_date}")],
-            ["primary", labels.measure(primary_of(reform, self.writer))],
+            ["primary", labels.measure(reform.primary_in(self.writer.study))],
             ["smallest", smallest],
             ["registered", plan.registered],
             ["rule", rule],

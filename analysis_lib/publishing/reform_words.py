@@ -24,7 +24,7 @@ def checks_answer(checks: ProtectedTable, *, study: Study, language: str) -> str
     writer = Writer(study, language)
     table, said = checks.table, []
     for reform in read_reforms(study):
-        primary = primary_of(reform, writer)
+        primary = reform.primary_in(writer.study)
         mine = table[(table["by"] == BY_CHECK) & (table["measure"] == primary)]
         mine = mine[_is_of(mine, reform) & (mine["category"].str.count(r"\.") == 1)]
         if mine.empty:
@@ -39,11 +39,6 @@ def checks_answer(checks: ProtectedTable, *, study: Study, language: str) -> str
                         title=writer.labels.measure(primary), failed=failed, total=len(mine), **numbers)
         )  # fmt: skip
     return "\n\n".join(said) if said else writer.text("effect.no_reforms")
-
-
-def primary_of(reform: Reform, writer: Writer) -> str:
-    """The measure on which the verdict on a reform rests."""
-    return reform.plan.primary or writer.study.config.estimation.headline
 
 
 def planned_row(table: pd.DataFrame, reform: Reform, measure: str) -> pd.Series | None:
@@ -75,7 +70,7 @@ def followed(row: pd.Series | None, reform: Reform, looks: ProtectedTable | None
 
 def title_of_reform(table: pd.DataFrame, reform: Reform, writer: Writer, *, looks: ProtectedTable | None = None) -> str:
     """What changed since a reform, for a heading; by its latest look where there are any."""
-    row = followed(planned_row(table, reform, primary_of(reform, writer)), reform, looks)
+    row = followed(planned_row(table, reform, reform.primary_in(writer.study)), reform, looks)
     title = reform.titles[writer.language]
     if row is None:
         return writer.text("reform.title_none", reform=title)
@@ -91,7 +86,7 @@ def of_reform(
     table: pd.DataFrame, reform: Reform, writer: Writer, *, bold: str = "", looks: ProtectedTable | None = None
 ) -> str:
     """A sentence on the primary measure with interval, design and the choice of date; by its latest look, if any."""
-    row = followed(planned_row(table, reform, primary_of(reform, writer)), reform, looks)
+    row = followed(planned_row(table, reform, reform.primary_in(writer.study)), reform, looks)
     title = reform.titles[writer.language]
     if row is None:
         return writer.text("effect.none", reform=title).replace("**", bold)

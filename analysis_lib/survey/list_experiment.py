@@ -26,7 +26,7 @@ from analysis_lib.errors import InputRejected, UsageError, did_you_mean
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.design import Sample, SurveyDesign, read_sample, sum_by
 from analysis_lib.survey.linearisation import t_interval
-from analysis_lib.tables.contracts import CONTRACTS, check
+from analysis_lib.tables.contracts import blank, check
 
 PERSON = ["respondent_id", "quarter"]
 # Results by name: the value that a test holds each against (None: no test), and which two things it compares.
@@ -274,10 +274,4 @@ def _row(measure: str, name: str, result: ListResult, label: str, max_half_width
 
 
 def _no_rows() -> pd.DataFrame:
-    columns = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
-    return pd.DataFrame(
-        {
-            name: pd.Series(dtype=kind)
-            for name, kind in (columns | dict.fromkeys(["p", "half_width"], "float64")).items()
-        }
-    )
+    return blank("estimates").assign(p=np.nan, half_width=np.nan)
