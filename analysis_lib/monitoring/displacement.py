@@ -40,6 +40,7 @@ from analysis_lib.monitoring.accounts import (
     Account,
     Told,
 )
+from analysis_lib.monitoring.ratios import fieller
 from analysis_lib.tables.contracts import CONTRACTS, check
 
 Answer = Literal["yes", "no", "cannot_tell"]
@@ -117,22 +118,6 @@ def disguised_burden(account: Account) -> Disguised:
         return Disguised(less, more, math.nan, math.nan, math.nan)
     low, high = fieller(more.estimate, less.estimate, more.se**2, less.se**2, covariance, t)
     return Disguised(less, more, more.estimate / less.estimate, low, high)
-
-
-def fieller(
-    numerator: float, denominator: float, variance: float, of_denominator: float, covariance: float, t: float
-) -> tuple[float, float]:
-    """Bounds of a ratio: the values θ for which numerator − θ denominator is within t standard errors of zero.
-
-    NaN where the denominator itself is: the values are then no interval.
-    """
-    a = denominator**2 - t**2 * of_denominator
-    b = numerator * denominator - t**2 * covariance
-    c = numerator**2 - t**2 * variance
-    if not a > 0:
-        return math.nan, math.nan
-    root = math.sqrt(max(b**2 - a * c, 0.0))
-    return (b - root) / a, (b + root) / a
 
 
 def findings(account: Account) -> list[Finding]:

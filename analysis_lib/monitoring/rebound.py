@@ -17,6 +17,7 @@ from analysis_lib.effects.inference import cohort_residuals
 from analysis_lib.effects.panel import Panel
 from analysis_lib.effects.results import EffectResult, row_of
 from analysis_lib.errors import DesignError
+from analysis_lib.monitoring import ratios
 from analysis_lib.monitoring.repeated_looks import with_student_tails
 from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
 
@@ -307,12 +308,11 @@ def fieller(path: Path, numerator: np.ndarray, denominator: np.ndarray, confiden
     both = np.stack([numerator, denominator])
     top, bottom = both @ path.estimate
     (var_top, cov), (_, var_bottom) = both @ path.covariance @ both.T
-    critical = stats.t.isf((1 - confidence_level) / 2, path.df) ** 2
-    square, linear = bottom**2 - critical * var_bottom, top * bottom - critical * cov
-    if not square > 0:
+    t = float(stats.t.isf((1 - confidence_level) / 2, path.df))
+    low, high = ratios.fieller(top, bottom, var_top, var_bottom, cov, t)
+    if math.isnan(low):
         return Share(math.nan, -math.inf, math.inf)
-    reach = math.sqrt(max(linear**2 - square * (top**2 - critical * var_top), 0.0))
-    return Share(float(top / bottom), float((linear - reach) / square), float((linear + reach) / square))
+    return Share(float(top / bottom), low, high)
 
 
 def as_rows(
