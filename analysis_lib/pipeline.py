@@ -36,7 +36,11 @@ def prepare(
     study: Study, quarter: Quarter, as_of: dt.date | None = None, progress: Callable[[str], object] | None = None
 ) -> None:
     """Bring every quarter up to the one asked to official-quarters; what is up to date is left alone."""
-    store = Store(study, as_of)
+    prepare_store(Store(study, as_of), quarter, progress)
+
+
+def prepare_store(store: Store, quarter: Quarter, progress: Callable[[str], object] | None = None) -> None:
+    """As `prepare`, from the drops that a store shows: those known on a day, or those that a release pinned."""
     for past in store.quarters_with_data():
         if past <= quarter and not store.has(past, measured_fingerprint(store, past)):
             if progress:
@@ -123,16 +127,18 @@ def load_officials(run: RunParameters) -> pd.DataFrame:
 
     Quarters that are not prepared yet, as in a notebook opened by hand, are prepared first.
     """
-    prepare(run.study, run.quarter, run.as_of)
-    store = Store(run.study, run.as_of)
-    past = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
-    if run.quarter not in past:
+    return officials_in(Store(run.study, run.as_of), run.quarter)
+
+
+def officials_in(store: Store, quarter: Quarter) -> pd.DataFrame:
+    """As `load_officials`, from the drops that a store shows, such as those that a release pinned."""
+    prepare_store(store, quarter)
+    past = [each for each in store.quarters_with_data() if each <= quarter]
+    if quarter not in past:
         raise InputRejected(
-            f"no raw drop of {run.quarter} is known",
-            where="raw",
-            fix="jianfu receive FILES --quarter " + str(run.quarter),
+            f"no raw drop of {quarter} is known", where="raw", fix=f"jianfu receive FILES --quarter {quarter}"
         )
-    frames = [store.read("official_quarters", quarter, measured_fingerprint(store, quarter)) for quarter in past]
+    frames = [store.read("official_quarters", each, measured_fingerprint(store, each)) for each in past]
     return pd.concat(frames, ignore_index=True)
 
 

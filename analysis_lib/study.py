@@ -7,10 +7,11 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from analysis_lib.errors import InputRejected, UsageError, did_you_mean
 from analysis_lib.measures import Measure, parse_measures
@@ -18,6 +19,7 @@ from analysis_lib.quarters import Quarter
 
 NATION = "all"  # the region code of the whole study population
 MARGINS_AGREE = 1e-6  # by what share the sums of a quarter's margins may differ
+QuarterState = Literal["provisional", "revised", "final"]
 SinglePsu = Literal["refuse", "certainty", "adjust", "average"]
 
 
@@ -48,11 +50,19 @@ class Calendar(Section):
     first: str = Field(description="first quarter of the series")
     last: str = Field(description="last quarter expected so far")
     due_days: int = Field(45, ge=1, description="days after a quarter's end by which its assessment is due")
+    revised_days: int = Field(90, ge=0, description="days after the due day from which a quarter counts as revised")
+    final_days: int = Field(365, ge=1, description="days after the due day from which a quarter is final")
 
     @field_validator("first", "last")
     @classmethod
     def _is_quarter(cls, text: str) -> str:
         return str(Quarter.parse(text))
+
+    @model_validator(mode="after")
+    def _is_revised_before_it_is_final(self) -> Self:
+        if self.final_days <= self.revised_days:
+            raise ValueError("final_days must be more than revised_days")
+        return self
 
     @property
     def quarters(self) -> list[Quarter]:
@@ -363,6 +373,24 @@ class Study:
     def due_date(self, quarter: Quarter) -> dt.date:
         """Day by which a quarter's assessment should be published."""
         return quarter.last_day + dt.timedelta(days=self.config.calendar.due_days)
+
+    def revised_day(self, quarter: Quarter) -> dt.date:
+        """Day from which a quarter's figures count as revised."""
+        return self.due_date(quarter) + dt.timedelta(days=self.config.calendar.revised_days)
+
+    def final_day(self, quarter: Quarter) -> dt.date:
+        """Day from which a quarter is final: what comes later needs somebody who lets it in."""
+        return self.due_date(quarter) + dt.timedelta(days=self.config.calendar.final_days)
+
+    def state_of(self, quarter: Quarter, day: dt.date) -> QuarterState:
+        """What the revision calendar says of a quarter's figures on a day."""
+        if day >= self.final_day(quarter):
+            return "final"
+        return "revised" if day >= self.revised_day(quarter) else "provisional"
+
+    def today(self) -> dt.date:
+        """The day in the study's zone, whatever the zone of the machine."""
+        return dt.datetime.now(ZoneInfo(self.config.study.timezone)).date()
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from analysis_lib.ingest.instruments import Instrument
 from analysis_lib.ingest.tidy import ingest_quarter
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
-from analysis_lib.tables.store import Drop, Store
+from analysis_lib.tables.drops import Drop
+from analysis_lib.tables.store import Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 QUARTER = Quarter.parse("2026Q1")

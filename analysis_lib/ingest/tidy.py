@@ -22,7 +22,8 @@ from analysis_lib.ingest.values import MINUTES_PER_DAY, Reading, Vocabulary, is_
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study, read_reference_csv
 from analysis_lib.tables import contracts
-from analysis_lib.tables.store import Drop, Store, verify_drop
+from analysis_lib.tables.drops import Drop, verify_drop
+from analysis_lib.tables.store import Store
 
 _IN_DAYS = "episodes of diary_days"  # episodes whose respondent and date stand in the table of diary days
 _DAY_KEY = ["respondent_id", "diary_date"]

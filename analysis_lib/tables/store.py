@@ -7,87 +7,59 @@ decides which of them a reader may know about. Rebuilt tables are cached under t
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
+import os
 import re
 import shutil
 import tempfile
-import tomllib
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
 
-from analysis_lib.errors import InputRejected, UsageError, did_you_mean
+from analysis_lib.errors import InputRejected, NotReproducible, UsageError, did_you_mean
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
 from analysis_lib.tables import contracts
+from analysis_lib.tables.drops import (
+    SIDECAR,
+    WITHDRAWAL,
+    Drop,
+    DropState,
+    RawFile,
+    Withdrawal,
+    content_sha256,
+    file_sha256,
+    read_drop,
+    sidecar_text,
+    states_on,
+    withdrawal_text,
+)
 
-SIDECAR = "drop.toml"
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,60}$")
 _FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-
-
-@dataclass(frozen=True, slots=True)
-class RawFile:
-    """One file of a drop: its path, the part it plays for the instrument, and its hash."""
-
-    path: Path
-    role: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """One delivery of raw files.
-
-    Attributes
-    ----------
-    id : str
-        ``<quarter>/<received>/<slug>``, unique in the study.
-    quarter : Quarter
-        Reference quarter of the data.
-    received : datetime.date
-        Day on which it reached the group.
-    instrument : str
-        Version of the instrument that collected it: a file of ``reference/instruments/``.
-    source : str
-        Who sent it.
-    files : tuple of RawFile
-        In the order of the sidecar.
-    supersedes : tuple of str
-        Ids of drops that this one replaces as a whole.
-    sha256 : str
-        Hash over the hashes of its files.
-    """
-
-    id: str
-    quarter: Quarter
-    received: dt.date
-    instrument: str
-    source: str
-    files: tuple[RawFile, ...]
-    supersedes: tuple[str, ...]
-    sha256: str
+_RECEIVING = ".receiving-"
 
 
 @dataclass(frozen=True)
 class Store:
-    """Raw drops and rebuilt tables of a study, as known on a day.
+    """Raw drops and rebuilt tables of a study, as known on a day or as pinned by a release.
 
     Attributes
     ----------
     study : Study
         The study whose folder is read.
     known_on : datetime.date or None
-        Drops received later are invisible; None shows all.
+        Drops received later are invisible, and those withdrawn later are not; None shows what counts now.
+    only : mapping of str to str, or None
+        Ids and hashes of the drops to read, as `pinned_drops` gives them, whatever became of them since.
     """
 
     study: Study
     known_on: dt.date | None = None
+    only: Mapping[str, str] | None = field(default=None, hash=False)
 
     def as_of(self, day: dt.date | None) -> Store:
         """The same store as it was known on a day."""
@@ -96,18 +68,23 @@ class Store:
     # -- raw drops ----------------------------------------------------------------------------------
 
     def drops(self, quarter: Quarter) -> list[Drop]:
-        """Drops of a quarter known on the day, oldest first, superseded ones left out."""
-        known = [
-            drop
-            for sidecar in sorted((self.study.raw / str(quarter)).glob(f"*/*/{SIDECAR}"))
-            for drop in [read_drop(sidecar)]
-            if self.known_on is None or drop.received <= self.known_on
-        ]
-        replaced = {other for drop in known for other in drop.supersedes}
-        return sorted((drop for drop in known if drop.id not in replaced), key=lambda drop: (drop.received, drop.id))
+        """Drops of a quarter that count, oldest first: superseded and withdrawn ones are left out.
+
+        Raises
+        ------
+        NotReproducible
+            For a pinned drop that is gone, or holds something else.
+        """
+        if self.only is not None:
+            return _pinned(self._all_drops(quarter), quarter, self.only)
+        return [each.drop for each in self.states(quarter) if each.state == "in_force"]
+
+    def states(self, quarter: Quarter) -> list[DropState]:
+        """Where every drop of a quarter known on the day stands, oldest first."""
+        return states_on(self._all_drops(quarter), self.known_on)
 
     def quarters_with_data(self) -> list[Quarter]:
-        """Quarters of the calendar that have at least one known drop."""
+        """Quarters of the calendar that have at least one drop that counts."""
         return [quarter for quarter in self.study.config.calendar.quarters if self.drops(quarter)]
 
     def receive(
@@ -120,6 +97,8 @@ class Store:
         slug: str,
         received: dt.date,
         supersedes: tuple[str, ...] = (),
+        after_final: str = "",
+        review: Callable[[Drop], object] | None = None,
     ) -> tuple[Drop, bool]:
         """Copy files into the raw folder as an immutable drop with a sidecar.
 
@@ -129,64 +108,105 @@ class Store:
             Role → file to copy.
         slug : str
             Name of the drop's folder: lower-case letters, digits, dash.
+        after_final : str
+            Who lets it in though the quarter is final, and why.
+        review : callable
+            Called with the drop before it is taken in, its files already copied; what it raises keeps the drop out.
 
         Returns
         -------
         (Drop, bool)
-            The drop, and whether it is new; the same content received before gives the earlier drop.
+            The drop, and whether it is new. The same content received before gives the earlier drop, unless that
+            one was withdrawn, or replaced by one that this names in ``supersedes``.
 
         Raises
         ------
         InputRejected
-            For a missing or empty file, an unsafe name, or other content under the same drop id.
+            For a missing or empty file, an unsafe name, other content under the same drop id, or a final quarter.
         UsageError
-            For a slug that is no folder name, or a superseded drop that the quarter does not have.
+            For a slug that is no folder name, or a superseded drop that is not in force.
         """
         if not _SLUG.match(slug):
             raise UsageError(
                 f"{slug!r} is no folder name", where="slug", fix="use lower-case letters, digits and dashes"
             )
         for path in files.values():
-            if not path.is_file() or path.stat().st_size == 0:
-                raise InputRejected("the file is missing or empty", where=path.name, fix="ask the sender for it again")
-            if not _FILE_NAME.match(path.name):
-                raise InputRejected(
-                    "the file's name holds unsafe characters",
-                    where=path.name,
-                    fix="rename it with Latin letters and digits",
-                )
-        hashes = {role: file_sha256(path) for role, path in files.items()}
-        content = combined_sha256(sorted(hashes.values()))
-        for earlier in self.as_of(None)._all_drops(quarter):
-            if earlier.sha256 == content:
-                return earlier, False
-        self._refuse_unknown(supersedes, quarter)
+            _refuse_unreadable(path)
         folder = self.study.raw / str(quarter) / received.isoformat() / slug
-        if folder.exists():
-            raise InputRejected(
-                "another drop with other content has this id",
-                where=f"{quarter}/{received}/{slug}",
-                fix=f"choose another --slug, or replace that drop: --supersedes {quarter}/{received}/{slug}",
+        self.study.raw.mkdir(exist_ok=True)
+        for left_behind in self.study.raw.glob(f"{_RECEIVING}*"):  # by a receipt that was killed
+            shutil.rmtree(left_behind)
+        staging = Path(tempfile.mkdtemp(dir=self.study.raw, prefix=_RECEIVING))
+        try:
+            # The copy is hashed: the original may be replaced while it is read.
+            copies = tuple(_copy(path, role, staging) for role, path in files.items())
+            drop = Drop(
+                "/".join(folder.parts[-3:]),
+                quarter,
+                received,
+                instrument,
+                source,
+                copies,
+                supersedes,
+                content_sha256(copies),
+                after_final,
             )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".receiving-"))
-        for path in files.values():
-            shutil.copyfile(path, staging / path.name)
-            (staging / path.name).chmod(0o440)
-        lines = [
-            f"source = {json.dumps(source, ensure_ascii=False)}",
-            f'quarter = "{quarter}"',
-            f'received = "{received.isoformat()}"',
-            f'instrument = "{instrument}"',
-            f"supersedes = {json.dumps(list(supersedes))}",
-        ]
-        for role, path in files.items():
-            lines += ["", "[[file]]", f'name = "{path.name}"', f'role = "{role}"', f'sha256 = "{hashes[role]}"']
-            lines += [f"bytes = {path.stat().st_size}"]
-        (staging / SIDECAR).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        staging.chmod(0o750)
-        staging.rename(folder)
+            if earlier := self._received_before(drop):
+                return earlier, False
+            self._refuse_not_in_force(supersedes, quarter)
+            self._refuse_when_final(quarter, received, after_final)
+            if folder.exists():
+                raise InputRejected(
+                    "another drop with other content has this id",
+                    where=drop.id,
+                    fix=f"choose another --slug, or replace that drop: --supersedes {drop.id}",
+                )
+            if review:
+                review(drop)
+            _write_durably(staging / SIDECAR, sidecar_text(drop))
+            staging.chmod(0o750)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            staging.rename(folder)
+            _sync(folder.parent)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
         return read_drop(folder / SIDECAR), True
+
+    def withdraw(self, drop_id: str, *, since: dt.date, reason: str, after_final: str = "") -> Drop:
+        """Let a drop no longer count from a day on; it stays where it is, and readers of earlier days see it.
+
+        Parameters
+        ----------
+        drop_id : str
+            A drop in force.
+        reason : str
+            One line that later readers understand.
+        after_final : str
+            Who allows it though the quarter is final.
+
+        Raises
+        ------
+        UsageError
+            For a drop that is not in force, a day before it came, or no reason.
+        InputRejected
+            For a final quarter, unless ``after_final`` says who allows it.
+        """
+        quarter = Quarter.parse(drop_id.partition("/")[0])
+        self._refuse_not_in_force((drop_id,), quarter)
+        drop = next(drop for drop in self._all_drops(quarter) if drop.id == drop_id)
+        if since < drop.received:
+            raise UsageError(
+                f"{since} is before the day of receipt", where=drop_id, fix=f"withdraw it from {drop.received} on"
+            )
+        if not reason.strip():
+            raise UsageError("no reason is given", where=drop_id, fix='say why: --reason "…"')
+        self._refuse_when_final(quarter, since, after_final)
+        withdrawal = Withdrawal(since, reason.strip(), after_final)
+        folder = self.study.raw / drop_id
+        _write_durably(folder / f".{WITHDRAWAL}", withdrawal_text(withdrawal))
+        (folder / f".{WITHDRAWAL}").rename(folder / WITHDRAWAL)
+        _sync(folder)
+        return read_drop(folder / SIDECAR)
 
     def free_slug(self, quarter: Quarter, received: dt.date, wanted: str) -> str:
         """The slug wanted, or the first of ``wanted-2``, ``wanted-3`` … that no drop of that day has."""
@@ -194,16 +214,40 @@ class Store:
         slugs = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
         return next(slug for slug in slugs if not (day / slug).exists())
 
-    def _refuse_unknown(self, supersedes: tuple[str, ...], quarter: Quarter) -> None:
-        known = [drop.id for drop in self.as_of(None)._all_drops(quarter)]
-        for drop_id in supersedes:
-            if drop_id not in known:
+    def _received_before(self, drop: Drop) -> Drop | None:
+        for earlier in self.as_of(None).states(drop.quarter):
+            comes_back = earlier.state == "superseded" and earlier.why in drop.supersedes
+            if earlier.drop.sha256 == drop.sha256 and earlier.state != "withdrawn" and not comes_back:
+                return earlier.drop
+        return None
+
+    def _refuse_not_in_force(self, drop_ids: tuple[str, ...], quarter: Quarter) -> None:
+        states = {each.drop.id: each for each in self.as_of(None).states(quarter)}
+        in_force = [drop_id for drop_id, each in states.items() if each.state == "in_force"]
+        for drop_id in drop_ids:
+            if drop_id not in states:
                 raise UsageError(
-                    f"no drop of {quarter} is called {drop_id!r}", where="supersedes", fix=did_you_mean(drop_id, known)
+                    f"no drop of {quarter} is called {drop_id!r}", where="drop", fix=did_you_mean(drop_id, in_force)
+                )
+            if drop_id not in in_force:
+                known = states[drop_id]
+                raise UsageError(
+                    f"it is {known.state} since {known.since} ({known.why})",
+                    where=drop_id,
+                    fix=f"name a drop in force: {', '.join(in_force) or 'there is none'}",
                 )
 
+    def _refuse_when_final(self, quarter: Quarter, day: dt.date, after_final: str) -> None:
+        if self.study.state_of(quarter, day) == "final" and not after_final.strip():
+            raise InputRejected(
+                f"{quarter} is final since {self.study.final_day(quarter)}",
+                where="raw",
+                fix='say who lets it in, and why: --after-final "NAME: REASON"',
+            )
+
     def _all_drops(self, quarter: Quarter) -> list[Drop]:
-        return [read_drop(path) for path in sorted((self.study.raw / str(quarter)).glob(f"*/*/{SIDECAR}"))]
+        sidecars = sorted((self.study.raw / str(quarter)).glob(f"*/*/{SIDECAR}"))
+        return [read_drop(path) for path in sidecars]
 
     # -- rebuilt tables -----------------------------------------------------------------------------
 
@@ -248,49 +292,54 @@ class Store:
         return path
 
 
-def read_drop(sidecar: Path) -> Drop:
-    """Read a drop's sidecar; raises `InputRejected` when it is damaged or a file is gone."""
-    drop = _parse_sidecar(sidecar, sidecar.stat().st_mtime_ns)
-    for file in drop.files:
-        if not file.path.is_file():
-            raise InputRejected(
-                f"{file.path.name} is gone", where=drop.id, fix="restore it; raw drops are never edited"
+def pinned_drops(store: Store, quarters: Iterable[Quarter]) -> dict[str, str]:
+    """Id and hash of every drop that is read for some quarters: what a release keeps, to be read again with ``only``."""
+    return {drop.id: drop.sha256 for quarter in quarters for drop in store.drops(quarter)}
+
+
+def _pinned(drops: list[Drop], quarter: Quarter, pins: Mapping[str, str]) -> list[Drop]:
+    found = {drop.id: drop for drop in drops}
+    wanted = {drop_id: sha256 for drop_id, sha256 in pins.items() if drop_id.startswith(f"{quarter}/")}
+    for drop_id, sha256 in wanted.items():
+        if drop_id not in found or found[drop_id].sha256 != sha256:
+            raise NotReproducible(
+                "the drop is gone" if drop_id not in found else "the drop holds something else",
+                where=drop_id,
+                fix="restore it from a copy; raw drops are never edited",
             )
-    return drop
+    # What became of a drop later is not known yet where it is pinned.
+    pinned = [replace(found[drop_id], withdrawn=None) for drop_id in wanted]
+    return sorted(pinned, key=lambda drop: (drop.received, drop.id))
 
 
-@cache  # a plan asks for the same drops once per unit
-def _parse_sidecar(sidecar: Path, _changed: int) -> Drop:
-    folder = sidecar.parent
-    drop_id = "/".join(folder.parts[-3:])
+def _refuse_unreadable(path: Path) -> None:
+    if not path.is_file() or path.stat().st_size == 0:
+        raise InputRejected("the file is missing or empty", where=path.name, fix="ask the sender for it again")
+    if not _FILE_NAME.match(path.name):
+        raise InputRejected(
+            "the file's name holds unsafe characters", where=path.name, fix="rename it with Latin letters and digits"
+        )
+
+
+def _copy(path: Path, role: str, folder: Path) -> RawFile:
+    copy = folder / path.name
+    if copy.exists():
+        raise InputRejected("two files have this name", where=path.name, fix="rename one of them")
+    shutil.copyfile(path, copy)
+    copy.chmod(0o440)
+    _sync(copy)
+    return RawFile(copy, role, file_sha256(copy), copy.stat().st_size)
+
+
+def _write_durably(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        table = tomllib.loads(sidecar.read_text(encoding="utf-8"))
-        files = tuple(RawFile(folder / entry["name"], entry["role"], entry["sha256"]) for entry in table["file"])
-        quarter, received = Quarter.parse(table["quarter"]), dt.date.fromisoformat(table["received"])
-        instrument, source, supersedes = table["instrument"], table["source"], tuple(table["supersedes"])
-    except (tomllib.TOMLDecodeError, KeyError, ValueError) as error:
-        raise InputRejected(f"damaged sidecar: {error}", where=drop_id, fix="receive the drop again") from error
-    content = combined_sha256(sorted(file.sha256 for file in files))
-    return Drop(drop_id, quarter, received, instrument, source, files, supersedes, content)
-
-
-def verify_drop(drop: Drop) -> None:
-    """Raise `InputRejected` when a file of a drop is not what its sidecar says."""
-    for file in drop.files:
-        if file_sha256(file.path) != file.sha256:
-            raise InputRejected(
-                f"{file.path.name} differs from its recorded hash (now {file.path.stat().st_size} bytes)",
-                where=drop.id,
-                fix="restore the file as received, or receive the changed one as a new drop",
-            )
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def combined_sha256(parts: list[str]) -> str:
-    """Hash of a list of texts, order kept."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,7 +19,8 @@ from analysis_lib.ingest.simulate.fabricated import KINDS
 from analysis_lib.ingest.simulate.streams import stream
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
-from analysis_lib.tables.store import Drop, Store
+from analysis_lib.tables.drops import Drop
+from analysis_lib.tables.store import Store
 
 FIRST, LAST = Quarter(2025, 4), Quarter(2026, 1)
 

@@ -11,7 +11,8 @@ from ingest_study import QUARTER, make_store, receive
 
 from analysis_lib.errors import ContractError, InputRejected, UsageError
 from analysis_lib.quarters import Quarter
-from analysis_lib.tables.store import Store, verify_drop
+from analysis_lib.tables.drops import verify_drop
+from analysis_lib.tables.store import Store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from analysis_lib.ingest.checks import Problems
 from analysis_lib.ingest.instruments import Instrument
 from analysis_lib.ingest.platforms import odk, plain, slots, wjx
 from analysis_lib.ingest.platforms.raw import RawTable
-from analysis_lib.tables.store import Drop
+from analysis_lib.tables.drops import Drop
 
 _PLATFORMS = {"wjx": wjx.read, "odk": odk.read, "slots": slots.read, "plain": plain.read}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis_lib.ingest.checks import Problems
 from analysis_lib.ingest.instruments import Instrument
 from analysis_lib.ingest.platforms.raw import RawTable, raw_table, read_files
-from analysis_lib.tables.store import Drop
+from analysis_lib.tables.drops import Drop
 
 
 def read(drop: Drop, instrument: Instrument, problems: Problems) -> list[RawTable]:

@@ -14,7 +14,7 @@ from analysis_lib.ingest.checks import ROW, SOURCE, Problems
 from analysis_lib.ingest.instruments import BLOCK, Column, FileSpec, Grain, Instrument
 from analysis_lib.ingest.platforms.files import read_table
 from analysis_lib.ingest.platforms.texts import TextTable, texts
-from analysis_lib.tables.store import Drop
+from analysis_lib.tables.drops import Drop
 
 _SUBMISSIONS_PER_SOURCE = 2**32  # leaves every submission of a quarter a number of its own
 

@@ -9,7 +9,7 @@ from analysis_lib.ingest.checks import Problems
 from analysis_lib.ingest.instruments import BLOCK, FileSpec, Instrument
 from analysis_lib.ingest.platforms.raw import RawTable, numbered, raw_table, read_files
 from analysis_lib.ingest.platforms.texts import TextTable, texts
-from analysis_lib.tables.store import Drop
+from analysis_lib.tables.drops import Drop
 
 
 def read(drop: Drop, instrument: Instrument, problems: Problems) -> list[RawTable]:
