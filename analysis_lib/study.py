@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from analysis_lib.measures import Measure, parse_measures
 from analysis_lib.quarters import Quarter
 
 NATION = "all"  # the region code of the whole study population
+PINS = "pins.json"  # in the study folder of a rerun: the drops of the release that is rerun
 MARGINS_AGREE = 1e-6  # by what share the sums of a quarter's margins may differ
 QuarterState = Literal["provisional", "revised", "final"]
 SinglePsu = Literal["refuse", "certainty", "adjust", "average"]
@@ -288,6 +290,12 @@ class Study:
     def results(self) -> Path:
         """Folder of what notebooks handed over."""
         return self.root / "results"
+
+    @cached_property
+    def pins(self) -> dict[str, str] | None:
+        """Ids and hashes of the drops to be read, where the folder is one of a rerun; None reads what counts now."""
+        path = self.root / PINS
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     @property
     def ledger(self) -> Path:

@@ -85,11 +85,11 @@ def build_release(
     if (
         last is not None
         and _same_results(results, last)
-        and _hashes(_files(study, quarter, results, last.number, spread)) == last.manifest["files"]
+        and _hashes(release_files(study, quarter, results, last.number, spread)) == last.manifest["files"]
     ):
         return last
     number = last.number + 1 if last else 1
-    files = _files(study, quarter, results, number, spread)
+    files = release_files(study, quarter, results, number, spread)
     final = study.reports / str(quarter) / f"r{number}"
     final.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=final.parent, prefix=".building-"))
@@ -153,10 +153,10 @@ def latest_release(study: Study, quarter: Quarter) -> Release | None:
 # -- a release ----------------------------------------------------------------------------------------
 
 
-def _files(
+def release_files(
     study: Study, quarter: Quarter, results: Results, number: int, spread: Callable[..., Iterable[str]]
 ) -> dict[str, str]:
-    """Relative path → text of everything in a release but its manifest."""
+    """Relative path → text of everything in a release but its manifest; see `build_release`."""
     reports = _reports(study, quarter, results, number)
     asked = [
         (report, page, language)

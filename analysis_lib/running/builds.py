@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis_lib.errors import UnitFailed
 from analysis_lib.fingerprints import PACKAGE, files_fingerprint, fingerprint
@@ -15,6 +15,8 @@ from analysis_lib.running.executors import stopping_on_signals, warm_workers
 from analysis_lib.running.runs import plan_quarters
 from analysis_lib.running.units import TABLES, Planned
 from analysis_lib.study import NATION, Study
+from analysis_lib.tables.snapshots import keep_snapshot
+from analysis_lib.tables.store import Store, pinned_drops
 
 if TYPE_CHECKING:
     from analysis_lib.disclosure.protect import ProtectedTable
@@ -67,7 +69,7 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
     to_build = [quarter for quarter in made_from if quarter not in stand or not index.is_file()]
     built = _build(study, {quarter: planned[quarter] for quarter in to_build}) if to_build else {}
     for quarter, release in built.items():
-        ledger.record_release(str(quarter), release.name, made_from=made_from[quarter])
+        ledger.record_release(str(quarter), release.name, made_from=made_from[quarter], **_pinned(study, quarter))
     names = stand | {quarter: release.name for quarter, release in built.items()}
     return Build(names, [quarter for quarter, release in built.items() if release.is_new], incomplete, index)
 
@@ -99,6 +101,13 @@ def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, Protecte
     from analysis_lib.disclosure.handover import read_results
 
     return {each.unit.name: read_results(each.folder(study) / TABLES) for each in units}
+
+
+def _pinned(study: Study, quarter: Quarter) -> dict[str, Any]:
+    """What a rerun of a release needs to know: its drops, and what people had decided."""
+    store = Store(study)
+    read = [each for each in store.quarters_with_data() if each <= quarter]
+    return {"drops": pinned_drops(store, read), "snapshot": keep_snapshot(study)}
 
 
 def _fingerprint(study: Study, units: list[Planned]) -> str:

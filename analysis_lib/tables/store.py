@@ -54,7 +54,8 @@ class Store:
     known_on : datetime.date or None
         Drops received later are invisible, and those withdrawn later are not; None shows what counts now.
     only : mapping of str to str, or None
-        Ids and hashes of the drops to read, as `pinned_drops` gives them, whatever became of them since.
+        Ids and hashes of the drops to read, as `pinned_drops` gives them, whatever became of them since; those of
+        the study folder by default, where it is one of a rerun.
     """
 
     study: Study
@@ -75,8 +76,9 @@ class Store:
         NotReproducible
             For a pinned drop that is gone, or holds something else.
         """
-        if self.only is not None:
-            return _pinned(self._all_drops(quarter), quarter, self.only)
+        pins = self.study.pins if self.only is None else self.only
+        if pins is not None:
+            return _pinned(self._all_drops(quarter), quarter, pins)
         return [each.drop for each in self.states(quarter) if each.state == "in_force"]
 
     def states(self, quarter: Quarter) -> list[DropState]:
