@@ -207,6 +207,81 @@ class OwnBurden(Section):
     )
 
 
+class Guardrails(Section):
+    """What must be kept while burden falls, and how much harm may be borne."""
+
+    margins: dict[str, float] = Field(
+        default_factory=dict,
+        description="measure → margin in its unit; others: hours the smallest change, shares 0.05, scores 0.2, counts 0.5",
+    )
+    young: str = Field("under_35", description="the age group that is watched for leaving")
+    age: str = Field("age_group", description="column of age groups")
+
+    @field_validator("margins")
+    @classmethod
+    def _are_not_negative(cls, margins: dict[str, float]) -> dict[str, float]:
+        if negative := [measure for measure, margin in margins.items() if not margin >= 0]:
+            raise ValueError(f"a margin is zero or more; mend {', '.join(negative)}")
+        return margins
+
+
+class ScaleSettings(Section):
+    """Items of the questionnaire that are meant to measure one thing."""
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name in results")
+    title_zh: str = Field(description="title in Chinese")
+    title_en: str = Field(description="title in English")
+    items: list[str] = Field(min_length=2, description="columns of the answers")
+    items_zh: list[str] = Field(default_factory=list, description="the items in Chinese, in the same order")
+    items_en: list[str] = Field(default_factory=list, description="the items in English, in the same order")
+    reversed: list[str] = Field(default_factory=list, description="items in which more means less")
+    low: float = Field(default=1, description="lowest answer")
+    high: float = Field(default=5, description="highest answer")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ScaleSettings:
+        if len(set(self.items)) < len(self.items):
+            raise ValueError("an item stands twice; name each once")
+        if strangers := [item for item in self.reversed if item not in self.items]:
+            raise ValueError(
+                f"reversed {', '.join(strangers)}: no item of the scale; name one of {', '.join(self.items)}"
+            )
+        if any(names and len(names) != len(self.items) for names in (self.items_zh, self.items_en)):
+            raise ValueError("items_zh and items_en name every item, in the order of items, or none")
+        if self.low >= self.high:
+            raise ValueError("low is below high")
+        return self
+
+
+DEFAULT_SCALES = (
+    ScaleSettings(
+        key="red_tape",
+        title_zh="规定和程序的负担",
+        title_en="Red tape",
+        items=["tirt_burdensome", "tirt_unnecessary", "tirt_ineffective"],
+        items_zh=["规定和程序增加负担", "规定和程序没有必要", "规定和程序没有效果"],
+        items_en=["rules add burden", "rules are not needed", "rules do not work"],
+    ),
+    ScaleSettings(
+        key="pressure",
+        title_zh="问责压力",
+        title_en="Pressure of blame",
+        items=["pressure_blame", "pressure_tolerance"],
+        items_zh=["担心因管不了的事被追责", "按程序出错会得到容错"],
+        items_en=["afraid of blame for what is out of one's hands", "mistakes made by the rules are forgiven"],
+        reversed=["pressure_tolerance"],
+    ),
+    ScaleSettings(
+        key="strain",
+        title_zh="疲惫与离岗意愿",
+        title_en="Strain",
+        items=["exhaustion", "leave_intention"],
+        items_zh=["下班后精疲力竭", "一年内想离开现岗位"],
+        items_en=["worn out after work", "means to leave the post within a year"],
+    ),
+)
+
+
 class Running(Section):
     """How units are run."""
 
@@ -233,8 +308,19 @@ class StudyConfig(Section):
     list_experiment: ListExperimentSettings = ListExperimentSettings()  # pyright: ignore[reportCallIssue]
     small_areas: SmallAreas = SmallAreas()  # pyright: ignore[reportCallIssue]
     own_burden: OwnBurden = OwnBurden()  # pyright: ignore[reportCallIssue]
+    guardrails: Guardrails = Guardrails()  # pyright: ignore[reportCallIssue]
     running: Running = Running()  # pyright: ignore[reportCallIssue]
     publishing: Publishing = Publishing()  # pyright: ignore[reportCallIssue]
+    scales: list[ScaleSettings] = Field(
+        default_factory=lambda: list(DEFAULT_SCALES), description="scales of the questionnaire"
+    )
+
+    @field_validator("scales")
+    @classmethod
+    def _are_told_apart(cls, scales: list[ScaleSettings]) -> list[ScaleSettings]:
+        if len({scale.key for scale in scales}) < len(scales):
+            raise ValueError("a scale stands twice; give each its own key")
+        return scales
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ OF_NOBODY = ("count", "claim")  # rest on no respondent's answers: counts are ro
 MIN_RESIDUAL_DF = 10  # C13: respondents to spare behind a model
 MIN_EITHER_SIDE = 5  # C03: people for whom a share holds, and people for whom it does not
 SHARE_DECIMALS = 2  # C05: whole percent
+FIT_DECIMALS = 3  # indices of fit are judged by their thousandths
+BY_INTERVAL_UNITS = ("score", "coefficient", "fit")
 SIGNIFICANT_DIGITS = 3  # C06: full-time equivalents
 ROUNDING_SLACK = 1e-9  # keeps outward rounding from moving a bound that is already round
 
@@ -88,7 +90,7 @@ def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) 
 def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
     """R16: ``u`` or ``x`` by coefficient of variation; a mean without a standard error is ``x``.
 
-    Changes, effects, parts and scores are read by their interval, being possibly about zero; counts and claims have no
+    Changes, effects, parts, scores and coefficients are read by their interval, being possibly about zero; counts and claims have no
     sampling error. None of these is marked.
     """
     limits = study.config.disclosure
@@ -98,7 +100,8 @@ def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
     marks = pd.Series("", index=estimates.index, dtype=object)
     marks[cv > limits.unreliable_cv] = UNRELIABLE
     marks[(cv > limits.withheld_cv) | unknown] = NOT_RELIABLE
-    by_interval = is_change(estimates) | estimates["statistic"].isin(READ_BY_INTERVAL) | (estimates["unit"] == "score")
+    by_interval = is_change(estimates) | estimates["statistic"].isin(READ_BY_INTERVAL)
+    by_interval |= estimates["unit"].isin(BY_INTERVAL_UNITS)
     marks[by_interval & ~estimates["estimate"].isna()] = ""
     marks[estimates["statistic"].isin(OF_NOBODY)] = ""
     return marks
@@ -114,7 +117,8 @@ def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:
     base = study.config.disclosure.round_counts_to
     counts = estimates["statistic"] == "count"
     decimals = pd.Series(study.config.disclosure.hours_decimals, index=estimates.index)
-    decimals[estimates["unit"] == "share"] = SHARE_DECIMALS
+    decimals[estimates["unit"].isin(["share", "coefficient"])] = SHARE_DECIMALS
+    decimals[estimates["unit"] == "fit"] = FIT_DECIMALS
     decimals[estimates["unit"] == "index"] = 0
     columns = {}
     for name, source, rule in [

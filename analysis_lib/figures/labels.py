@@ -32,7 +32,10 @@ _UNITS = {
     "fte": {"zh": "折合全职人数", "en": "full-time equivalents"},
     "minutes": {"zh": "分钟", "en": "minutes"},
     "index": {"zh": "指数", "en": "index"},
+    "coefficient": {"zh": "系数", "en": "coefficient"},
+    "fit": {"zh": "拟合指数", "en": "index of fit"},
 }
+_DECIMALS = {"coefficient": 2, "fit": 3}
 _QUANTITIES = {
     "hours_week": {"zh": "每周{}小时", "en": "{} hours a week"},
     "hours_day": {"zh": "每天{}小时", "en": "{} hours a day"},
@@ -42,6 +45,8 @@ _QUANTITIES = {
     "fte": {"zh": "{}人", "en": "{} full-time equivalents"},
     "minutes": {"zh": "{}分钟", "en": "{} minutes"},
     "index": {"zh": "{}", "en": "{}"},
+    "coefficient": {"zh": "{}", "en": "{}"},
+    "fit": {"zh": "{}", "en": "{}"},
 }
 _QUARTER_PATTERNS = {"zh": "y年QQQQ", "en": "QQQQ 'of' y"}
 _INTERVALS = {"zh": "{}至{}", "en": "{} to {}"}
@@ -157,7 +162,7 @@ class Labels:
         elif unit in ("fte", "index") or statistic == "count":
             text = format_decimal(round(value), format="#,##0", locale=self.language)
         else:
-            decimals = self.study.config.disclosure.hours_decimals
+            decimals = _DECIMALS.get(unit, self.study.config.disclosure.hours_decimals)
             text = format_decimal(value, format=f"#,##0.{'0' * decimals}".rstrip("."), locale=self.language)
         return text.replace("-", "−")
 

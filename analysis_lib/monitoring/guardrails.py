@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis_lib.errors import UsageError
+from analysis_lib.errors import UsageError, did_you_mean
 from analysis_lib.reforms import Reform
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.attrition import BY_AGE_DIFFERENCE, staying_table, young_changes
@@ -61,15 +61,13 @@ POWER_GUARDS: dict[str, Wanted] = {
     "pressure_blame": "not_rise",
     "pressure_tolerance": "not_fall",
     "authority_gap": "not_rise",
-    "leave_intention_under_35": "not_rise",
-    "leaving_under_35": "not_rise",
-    "leaving_gap_under_35": "not_rise",  # not a change: how much more the young stop answering than others, since
 }
+# Of the young, whose group is named behind: the last is no change, but how much more they stop answering than others.
+YOUNG_GUARDS = ("leave_intention", "leaving", "leaving_gap")
 # Single questions of the questionnaire that are no measures of a study.
 QUESTIONS = ("coping", "pressure_blame", "pressure_tolerance")
 LASTING_GUARDS = ("group_digital", "group_for_show", "gross_out_of_hours")
 MOVED = ("offline_to_online", "pen_to_fingertip", "toothpaste")
-FURTHER_SHARES = ("leaving_under_35", "leaving_gap_under_35")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,6 @@ def three_distinctions(
     reforms: Sequence[Reform] = (),
     *,
     further: Collection[str] = (),
-    margins: Mapping[str, float] | None = None,
 ) -> list[Distinction]:
     """The three distinctions of a study, from what it measures.
 
@@ -178,25 +175,37 @@ def three_distinctions(
     reforms : sequence of Reform
         The strictest ``service_may_fall_by`` of their plans is the margin of service hours.
     further : collection of str
-        Keys of changes and findings that are no measures of the study: scales, leaving, findings of other tests.
-    margins : mapping of str to float, optional
-        Measure → margin, in the place of those by unit.
+        Keys of changes and findings that are no measures of the study: questions, leaving, findings of other tests.
+
+    Raises
+    ------
+    UsageError
+        When ``study.toml`` gives a margin to something that no distinction watches.
 
     Notes
     -----
+    Margins of ``study.toml`` come first, then the service hours of the plans, then `MARGINS` by unit.
     Autonomy has no question of its own: the share of tasks without power, staff or money stands for it, in reverse.
     """
-    settings = study.config.estimation
-    measures = all_measures(study)
+    settings, chosen = study.config.estimation, study.config.guardrails.margins
+    measures, questions = all_measures(study), _questions(study)
     given = {*measures, *further}
+    known = dict.fromkeys(key.removesuffix(LATELY) for _, watched, _ in questions for key in watched)
+    for measure in chosen:
+        if measure not in known:
+            raise UsageError(
+                f"{measure!r} is watched by no distinction",
+                where="study.toml, guardrails.margins",
+                fix=did_you_mean(measure, known),
+            )
 
     def margin(measure: str) -> float:
         key = measure.removesuffix(LATELY)
-        if key in (margins or {}):
-            return (margins or {})[key]
+        if key in chosen:
+            return chosen[key]
         if key == "service" and reforms:
             return min(reform.plan.decision_rule.service_may_fall_by for reform in reforms)
-        unit = measures[key].unit if key in measures else "share" if key in FURTHER_SHARES else "score"
+        unit = measures[key].unit if key in measures else "share" if key.startswith("leaving") else "score"
         return MARGINS.get(unit, settings.smallest_change)
 
     return [
@@ -206,18 +215,20 @@ def three_distinctions(
             tuple(name for name in stated if name in given),
             tuple(name for name in [*watched, *stated] if name not in given),
         )
-        for key, watched, stated in _questions(settings.headline, settings.nested)
+        for key, watched, stated in questions
     ]
 
 
-def _questions(headline: str, nested: list[str]) -> list[tuple[str, dict[str, Wanted], list[str]]]:
+def _questions(study: Study) -> list[tuple[str, dict[str, Wanted], list[str]]]:
     """Key, what is watched and which findings of other tests count, of each distinction."""
-    responsibilities: dict[str, Wanted] = dict.fromkeys(nested, "not_rise")
+    headline, young = study.config.estimation.headline, study.config.guardrails.young
+    responsibilities: dict[str, Wanted] = dict.fromkeys(study.config.estimation.nested, "not_rise")
     responsibilities |= {headline: "fall", "service": "not_fall", "authority_gap": "not_rise"}
     lasting: dict[str, Wanted] = dict.fromkeys(LASTING_GUARDS, "not_rise")
+    of_young: dict[str, Wanted] = dict.fromkeys([f"{guard}_{young}" for guard in YOUNG_GUARDS], "not_rise")
     return [
         ("responsibilities", responsibilities, []),
-        ("power", {"group_inspection": "fall", **POWER_GUARDS}, []),
+        ("power", {"group_inspection": "fall", **POWER_GUARDS, **of_young}, []),
         ("lasting", {headline + LATELY: "fall", **lasting}, ["relapse", *MOVED]),
     ]
 
@@ -366,9 +377,9 @@ def guardrail_changes(
     -------
     pandas.DataFrame
         Rows of the contract ``estimates`` for the nation. They say what changed, not what a reform did: for that put
-        rows of effects in their place. ``leaving_gap_under_35`` alone is no change: do the young stay as others do?
+        rows of effects in their place. ``leaving_gap_…`` alone is no change: do the young stay as others do?
     """
-    headline = study.config.estimation.headline
+    headline, settings = study.config.estimation.headline, study.config.guardrails
     watched = dict.fromkeys(each.measure for asked in three_distinctions(study) for each in asked.indicators)
     common = {"study": study, "label": label, "earlier": earlier}
     frames = [estimate_change(official_quarters, list(watched), later=later, regions=[NATION], **common)]
@@ -379,7 +390,7 @@ def guardrail_changes(
     frames.append(young_changes(sample, official_quarters, respondents, later=later, **common))
     staying = staying_table(sample, official_quarters, respondents, study=study, period=label, quarters=later)
     is_gap = (staying["measure"] == "leaving") & (staying["by"] == BY_AGE_DIFFERENCE)
-    frames.append(staying[is_gap].assign(measure="leaving_gap_under_35", by="", category=""))
+    frames.append(staying[is_gap].assign(measure=f"leaving_gap_{settings.young}", by="", category=""))
     return check(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), "estimates")
 
 

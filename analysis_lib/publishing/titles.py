@@ -5,12 +5,17 @@ from __future__ import annotations
 from analysis_lib.figures.drivers import term_title
 from analysis_lib.figures.labels import Labels
 from analysis_lib.measures import QuestionnaireMeasure
+from analysis_lib.monitoring.guardrails import BY_GUARDRAIL, BY_VERDICT, LATELY, QUESTIONS, YOUNG_GUARDS
 from analysis_lib.publishing.catalogue import Catalogue
+from analysis_lib.survey.attrition import BY_AGE_DIFFERENCE, BY_STAYING
+from analysis_lib.survey.scales import BY_INVARIANCE, BY_ITEM
 
 OF_REFORMS = (
     "effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance",
     "dose_response", "returned", "look", "relapse", "half_life", "persistence", "account", "moved",
 )  # fmt: skip
+GUARDED = (*QUESTIONS, "leave_intention", "leaving", "staying", "relapse")  # no measures of a study
+OF_GUARDRAILS = (BY_VERDICT, BY_GUARDRAIL, BY_INVARIANCE, BY_ITEM, BY_STAYING, BY_AGE_DIFFERENCE)
 WITHOUT = "without"  # `by` of the headline without those under a flag
 
 
@@ -18,6 +23,8 @@ def measure_title(labels: Labels, text: Catalogue, key: str) -> str:
     """Title of a measure, a count of returns, a flag, an index of answers, or a result of the list experiment."""
     if f"returns.{key}" in text.texts:
         return text(f"returns.{key}")
+    if title := _guard_title(labels, text, key):
+        return title
     for of_account in ("account", "moved"):  # parts of an account, and ways in which burden moves
         if key not in labels.measures and f"{of_account}.{key}" in text.texts:
             return text(f"{of_account}.{key}")
@@ -40,6 +47,8 @@ def category_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
         return text(f"flag.{value}")
     if by in OF_REFORMS:
         return _reform_title(labels, text, by, value)
+    if by in OF_GUARDRAILS:
+        return _guarded_title(labels, text, by, value)
     return term_title(by, value, labels) or labels.category(by, value)
 
 
@@ -58,6 +67,61 @@ def _part_title(labels: Labels, text: Catalogue, by: str, part: str) -> str:
     if f"{by}.{part}" in text.texts:
         return text(f"{by}.{part}")
     return labels.measure(part) if part in labels.measures else part
+
+
+def _guard_title(labels: Labels, text: Catalogue, key: str) -> str:
+    """Title of a question, a change of the young, a recent change or a scale's number; empty for anything else."""
+    if key in labels.measures:
+        return ""
+    if key in GUARDED:
+        return text(f"guard.{key}")
+    if key.endswith(LATELY):
+        return text("guard.of_late", title=labels.measure(key.removesuffix(LATELY)))
+    guarded = labels.study.config.guardrails
+    for guard in YOUNG_GUARDS:
+        if key == f"{guard}_{guarded.young}":
+            return text(
+                "guard.gap_of_group" if guard.endswith("_gap") else "guard.of_group",
+                title=text(f"guard.{guard.removesuffix('_gap')}"),
+                group=labels.category(guarded.age, guarded.young),
+            )
+    for scale in labels.study.config.scales:
+        if key == scale.key:
+            return str(getattr(scale, f"title_{labels.language}"))
+        for number in ("alpha", "omega", "item_rest"):
+            if key == f"{scale.key}_{number}":
+                return text(f"guard.{number}", scale=getattr(scale, f"title_{labels.language}"))
+    return ""
+
+
+def _guarded_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
+    """Name of a distinction or its indicator, an item, a group of age, or what was compared for a scale."""
+    age = labels.study.config.guardrails.age
+    first, _, rest = value.partition(".")
+    if by == BY_GUARDRAIL:
+        return text("guard.of_group", title=text(f"guard.{first}"), group=measure_title(labels, text, rest))
+    if by == BY_VERDICT:
+        return text(f"guard.{value}")
+    if by == BY_STAYING:
+        return text("guard.asked_again", group=labels.category(age, first), time=rest)
+    if by == BY_AGE_DIFFERENCE:
+        return labels.category(age, value)
+    if by == BY_ITEM:
+        return item_title(labels, value)
+    parts = [
+        text(f"guard.{each}") if f"guard.{each}" in text.texts else item_title(labels, each) for each in rest.split(".")
+    ]
+    compared = text("guard.quarter") if first == "quarter" else labels.column(first)
+    return text("guard.of_group", title=compared, group=text("alt.separator").join(parts))
+
+
+def item_title(labels: Labels, item: str) -> str:
+    """What an item of a scale says; its column where the study does not tell."""
+    for scale in labels.study.config.scales:
+        names = getattr(scale, f"items_{labels.language}")
+        if item in scale.items and names:
+            return str(names[scale.items.index(item)])
+    return item
 
 
 def question_title(labels: Labels, column: str) -> str:

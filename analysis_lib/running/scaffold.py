@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic.fields import FieldInfo
 from analysis_lib.errors import UsageError
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.suite import REPOSITORY
-from analysis_lib.study import Study, StudyConfig
+from analysis_lib.study import DEFAULT_SCALES, ScaleSettings, Study, StudyConfig
 from analysis_lib.survey.bottom_up import COLUMNS
 
 DEMONSTRATION = REPOSITORY / "data"
@@ -79,20 +80,21 @@ def _new_study_toml() -> str:
         "calendar": {"first": str(quarter), "last": str(quarter.shift(3))},
     }
     lines = ["# Every key of a study with its default. Take the # away to set another value.", ""]
-    for name, section in StudyConfig.model_fields.items():
+    for name, section in _sections():
         lines.append(f"[{name}]")
         for key, field in _model(section).model_fields.items():
             value = given.get(name, {}).get(key)
             entry = f"{key} = {_toml(value)}" if value is not None else f"# {key} = {_toml(_default(field))}"
             lines.append(f"{entry}  # {field.description}" if field.description else entry)
         lines.append("")
-    return "\n".join(lines)
+    lines += [f"# {line}" for line in _scale_lines(DEFAULT_SCALES)]
+    return "\n".join([*lines, ""])
 
 
 def render_config(config: StudyConfig) -> str:
     """The whole configuration as TOML: each value in force, whether it is the default, and what it means."""
     lines = []
-    for name, section in StudyConfig.model_fields.items():
+    for name, section in _sections():
         lines.append(f"[{name}]")
         values = getattr(config, name)
         for key, field in _model(section).model_fields.items():
@@ -102,7 +104,20 @@ def render_config(config: StudyConfig) -> str:
             comment = f"  # {' '.join(remarks)}" if remarks else ""
             lines.append(f"{key} = {_toml(getattr(values, key))}{comment}")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_scale_lines(config.scales), ""])
+
+
+def _sections() -> list[tuple[str, FieldInfo]]:
+    return [(name, section) for name, section in StudyConfig.model_fields.items() if name != "scales"]
+
+
+def _scale_lines(scales: Sequence[ScaleSettings]) -> list[str]:
+    """Scales as an array of tables, each key that differs from its default."""
+    lines = []
+    for scale in scales:
+        lines.append("[[scales]]")
+        lines += [f"{key} = {_toml(value)}" for key, value in scale.model_dump(exclude_defaults=True).items()]
+    return lines
 
 
 def _model(section: FieldInfo) -> type[BaseModel]:
@@ -117,4 +132,6 @@ def _default(field: FieldInfo) -> Any:
 
 def _toml(value: Any) -> str:
     """A TOML value; its scalars and lists are written like JSON's."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)

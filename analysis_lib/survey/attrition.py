@@ -30,7 +30,7 @@ from analysis_lib.survey.design import Sample, SurveyDesign, read_sample
 from analysis_lib.survey.estimation import difference, mean, share
 from analysis_lib.survey.linearisation import share_interval, t_interval
 from analysis_lib.survey.scales import with_answers
-from analysis_lib.tables.contracts import CONTRACTS, check
+from analysis_lib.tables.contracts import CONTRACTS, blank, check
 
 Link = Literal["logit", "cloglog"]
 
@@ -301,8 +301,6 @@ def staying_table(
     study: Study,
     period: str,
     quarters: list[str],
-    young: str = "under_35",
-    column: str = "age_group",
 ) -> pd.DataFrame:
     """Leaving the panel and meaning to leave the post, by age group, as rows of the contract ``estimates``.
 
@@ -313,19 +311,20 @@ def staying_table(
     official_quarters, respondents : pandas.DataFrame
         Of the same quarters: those who answered with their weights, and their answers.
     period, quarters : str, list of str
-        What the rows are called, and the quarters in which events and answers count.
-    young, column : str
-        The age group that is compared with all others, and the column of age groups.
-
+        What the rows are called, and the quarters in which events and answers count. Which age group is compared with
+        all others, and the column of age groups, ``study.toml`` says.
     Returns
     -------
     pandas.DataFrame
         Measures ``leaving`` (hazard per quarter, ``share``) and ``leave_intention`` (``score``) with ``by`` the column;
-        ``leaving`` with ``by`` ``staying`` and the category ``<group>.<time>``: share that answered every time so far;
+        ``staying`` with ``by`` ``staying`` and the category ``<group>.<time>``: share that answered every time so far;
         both with ``by`` ``age_difference`` and the category ``young``: the young less the others, of leaving as the
-        average difference of the hazard at the same time in the panel, of intention as difference of means.
+        average difference of the hazard at the same time in the panel, of intention as difference of means. No rows
+        without a sample list or age groups.
     """
-    level = study.config.estimation.confidence_level
+    level, young, column = _settings(study)
+    if not _has_column(column, sample, official_quarters):
+        return blank("estimates")
     at_list = SurveyDesign.of_study(study, weight="base_weight")
     periods = participation(sample, official_quarters)
     periods["event"] = periods["event"].where(periods["quarter"].isin(quarters))
@@ -364,15 +363,15 @@ def young_changes(
     label: str,
     earlier: list[str],
     later: list[str],
-    young: str = "under_35",
-    column: str = "age_group",
 ) -> pd.DataFrame:
     """How leaving and the intention to leave of the young changed: ``leaving_<young>``, ``leave_intention_<young>``.
 
     Rows of the contract ``estimates``, for the guardrails; parameters as in `staying_table`. A change without anybody
     in one of the periods has no row.
     """
-    level = study.config.estimation.confidence_level
+    level, young, column = _settings(study)
+    if not _has_column(column, sample, official_quarters):
+        return blank("estimates")
     periods = participation(sample, official_quarters)
     answers = _answers(official_quarters, respondents, [*earlier, *later])
     frames = []
@@ -387,6 +386,17 @@ def young_changes(
             found = difference(frame, outcome, design=design, earlier=before, later=after, confidence_level=level)
             frames.append(found.assign(measure=f"{name}_{young}", by=""))
     return _as_estimates(frames, label)
+
+
+def _settings(study: Study) -> tuple[float, str, str]:
+    """Level of intervals, the age group compared with all others, the column of age groups."""
+    guarded = study.config.guardrails
+    return study.config.estimation.confidence_level, guarded.young, guarded.age
+
+
+def _has_column(column: str, sample: pd.DataFrame, official_quarters: pd.DataFrame) -> bool:
+    """Whether there is a sample list, and age groups both there and among those who answered."""
+    return len(sample) > 0 and column in sample.columns and column in official_quarters.columns
 
 
 def _answers(official_quarters: pd.DataFrame, respondents: pd.DataFrame, quarters: list[str]) -> pd.DataFrame:
@@ -404,7 +414,7 @@ def _staying_rows(table: pd.DataFrame) -> pd.DataFrame:
     }
     category = [f"{group}.{time}" for group, time in zip(table["category"], table["time"], strict=True)]
     return table[[*names, "df", "n_psu"]].rename(columns=names).assign(
-        measure="leaving", by=BY_STAYING, category=category, deff=np.nan
+        measure="staying", by=BY_STAYING, category=category, deff=np.nan
     )  # fmt: skip
 
 
@@ -423,7 +433,7 @@ def _young_leave(periods: pd.DataFrame, design: SurveyDesign, young: str, column
 def _as_estimates(frames: list[pd.DataFrame], period: str) -> pd.DataFrame:
     kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
     frame = pd.concat([pd.DataFrame(columns=pd.Index(list(kinds))), *frames]) if not frames else pd.concat(frames)
-    is_leaving = frame["measure"].astype(str).str.startswith("leaving")
+    is_leaving = frame["measure"].astype(str).str.startswith(("leaving", "staying"))
     frame = frame.assign(
         statistic=np.where(is_leaving, "share", "mean"),
         unit=np.where(is_leaving, "share", "score"),

@@ -70,12 +70,11 @@ class Scale:
     high: float = 5
 
 
-# Scales of the questionnaire; single items (coping, authority gap) are measures of their own.
-SCALES = (
-    Scale("red_tape", ("tirt_burdensome", "tirt_unnecessary", "tirt_ineffective")),
-    Scale("pressure", ("pressure_blame", "pressure_tolerance"), reverse=("pressure_tolerance",)),
-    Scale("strain", ("exhaustion", "leave_intention")),
-)
+def study_scales(study: Study) -> list[Scale]:
+    """The scales of a study, as ``study.toml`` names them."""
+    return [
+        Scale(each.key, tuple(each.items), tuple(each.reversed), each.low, each.high) for each in study.config.scales
+    ]
 
 
 def scale_items(frame: pd.DataFrame, scale: Scale) -> pd.DataFrame:
@@ -381,14 +380,13 @@ def scales_table(
     *,
     study: Study,
     periods: dict[str, list[str]],
-    scales: Sequence[Scale] = SCALES,
 ) -> pd.DataFrame:
     """Reliability of the study's scales by period, as rows of the contract ``estimates``.
 
     Measures are ``<scale>_alpha``, ``<scale>_omega``, and ``<scale>_item_rest`` with ``by`` ``item``. A scale that
     nobody answered in a period has no rows.
     """
-    design, level = SurveyDesign.of_study(study), study.config.estimation.confidence_level
+    design, level, scales = SurveyDesign.of_study(study), study.config.estimation.confidence_level, study_scales(study)
     rows = []
     for label, quarters in periods.items():
         frame = official_quarters[official_quarters["quarter"].isin(quarters)]
@@ -403,6 +401,7 @@ def scales_table(
                         category=found["item"],
                         period=label,
                         statistic="ratio",
+                        unit="coefficient",
                     )
                 )
     return _as_estimates(pd.concat(rows) if rows else pd.DataFrame())
@@ -415,7 +414,7 @@ def invariance_table(
     study: Study,
     groups: Sequence[str],
     period: str,
-    scales: Sequence[Scale] = SCALES[:1],
+    scales: Sequence[Scale],
 ) -> pd.DataFrame:
     """Whether scales measure the same in every category of columns (tier, quarter, …), as rows of ``estimates``.
 
@@ -446,7 +445,7 @@ def invariance_table(
                 if name != value and np.isfinite(step.get(name, np.nan))
             ]
         rows += [{"category": f"{group}.{level}.{item}", "outcome": "differs", **rest} for level, item in found.differs]
-    whole = {"measure": measure, "by": BY_INVARIANCE, "period": period, "statistic": "effect"}
+    whole = {"measure": measure, "by": BY_INVARIANCE, "period": period, "statistic": "effect", "unit": "fit"}
     return _as_estimates(pd.DataFrame(rows).assign(n=answered, n_psu=int(frame["psu"].nunique()), **whole))
 
 
@@ -454,7 +453,7 @@ def _as_estimates(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of the contract, what they lack filled in."""
     kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
     kinds |= {"outcome": "str", "residual_df": "float64"}
-    blank = {"unit": "share", "region": NATION, "n": 0, "n_psu": 0, "outcome": ""}
+    blank = {"unit": "coefficient", "region": NATION, "n": 0, "n_psu": 0, "outcome": ""}
     lacking = {name: blank.get(name, np.nan) for name in kinds if name not in frame.columns}
     whole = frame.assign(**lacking)[list(kinds)].fillna({"outcome": ""})
     return check(whole.astype(kinds).reset_index(drop=True), "estimates")

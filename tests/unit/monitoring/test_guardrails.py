@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -183,7 +184,8 @@ def test_the_demonstration_study_asks_what_the_distinctions_need(demonstration) 
 
 def test_further_changes_and_margins_take_their_places(demonstration) -> None:
     further = ["pressure_blame", "leaving_under_35", "gross_combined_lately", "relapse"]
-    _, power, lasting = three_distinctions(demonstration, further=further, margins={"pressure_blame": 0.4})
+    chosen = with_margins(demonstration, {"pressure_blame": 0.4})
+    _, power, lasting = three_distinctions(chosen, further=further)
     margins = {each.measure: each.margin for each in (*power.indicators, *lasting.indicators)}
     assert (margins["pressure_blame"], margins["leaving_under_35"], margins["gross_combined_lately"]) == (
         0.4,
@@ -192,6 +194,17 @@ def test_further_changes_and_margins_take_their_places(demonstration) -> None:
     )
     assert lasting.stated == ("relapse",)
     assert lasting.indicators[0] == Indicator("gross_combined_lately", "fall", 0.5)
+
+
+def test_a_margin_of_something_that_is_not_watched_is_refused_with_the_nearest_name(demonstration) -> None:
+    with pytest.raises(UsageError, match="presure_blame") as refused:
+        three_distinctions(with_margins(demonstration, {"presure_blame": 0.4}))
+    assert "pressure_blame" in refused.value.fix
+
+
+def with_margins(study: Study, margins: dict[str, float]) -> Study:
+    guarded = study.config.guardrails.model_copy(update={"margins": margins})
+    return replace(study, config=study.config.model_copy(update={"guardrails": guarded}))
 
 
 @pytest.mark.parametrize(

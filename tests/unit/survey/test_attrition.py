@@ -175,8 +175,8 @@ def test_a_studys_rows(tmp_path, panel) -> None:
     assert gap["ci_low"] > 0
     meant = found.loc[("leave_intention", "age_difference", "under_35")]
     assert (meant["estimate"], meant["unit"]) == (pytest.approx(1.0, abs=0.1), "score")
-    assert found.loc[("leaving", "staying", "50_plus.3"), "estimate"] == pytest.approx(0.85**3, abs=0.1)
-    assert found.loc[("leaving", "staying", "50_plus.1"), "n"] > found.loc[("leaving", "staying", "50_plus.3"), "n"]
+    assert found.loc[("staying", "staying", "50_plus.3"), "estimate"] == pytest.approx(0.85**3, abs=0.1)
+    assert found.loc[("staying", "staying", "50_plus.1"), "n"] > found.loc[("staying", "staying", "50_plus.3"), "n"]
 
 
 def test_changes_of_the_young_and_quarters_without_answers(tmp_path, panel) -> None:

@@ -10,17 +10,18 @@ from analysis_lib.errors import DesignError, UsageError
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.factor_model import Moments, fit_groups
 from analysis_lib.survey.scales import (
-    SCALES,
     Scale,
     invariance,
     invariance_table,
     reliability,
     scale_score,
     scales_table,
+    study_scales,
 )
 from tests.sample_study import write_study
 
 TRIO = Scale("trio", ("a", "b", "c"))
+PRESSURE = Scale("pressure", ("pressure_blame", "pressure_tolerance"), reverse=("pressure_tolerance",))
 DESIGN = SurveyDesign(stratum="stratum", psu="psu")
 
 
@@ -42,8 +43,8 @@ def numbers(frame: pd.DataFrame, scale: Scale = TRIO, **rest) -> pd.DataFrame:
 
 def test_reversed_items_are_turned_and_a_score_needs_every_item() -> None:
     answers = pd.DataFrame({"pressure_blame": [5, 1, 3], "pressure_tolerance": [1, 5, np.nan]})
-    assert scale_score(answers, SCALES[1]).tolist()[:2] == [5.0, 1.0]
-    assert np.isnan(scale_score(answers, SCALES[1])[2])
+    assert scale_score(answers, PRESSURE).tolist()[:2] == [5.0, 1.0]
+    assert np.isnan(scale_score(answers, PRESSURE)[2])
     turned = people().assign(b=lambda frame: 6 - frame["b"])
     expected, found = numbers(people()), numbers(turned, Scale("trio", TRIO.items, reverse=("b",)))
     pd.testing.assert_frame_equal(found, expected)
@@ -151,18 +152,20 @@ def test_clusters_enlarge_the_statistic_and_scaling_takes_it_back() -> None:
 
 def test_a_studys_tables_keep_the_contract(tmp_path) -> None:
     study, rng, n = write_study(tmp_path), np.random.default_rng(2), 400
+    red_tape = study_scales(study)[0]
     base = pd.DataFrame({"respondent_id": [f"p{i}" for i in range(n)], "quarter": "2025Q4"})
     officials = base.assign(stratum="s", psu=np.arange(n) // 5, weight=1.0, tier=np.where(np.arange(n) % 2, "x", "y"))
     factor = rng.standard_normal(n)
     answers = base.assign(
-        **{item: np.round(3 + factor + 0.8 * rng.standard_normal(n)).clip(1, 5) for item in SCALES[0].items},
+        **{item: np.round(3 + factor + 0.8 * rng.standard_normal(n)).clip(1, 5) for item in red_tape.items},
         pressure_blame=np.nan,
     )
     table = scales_table(officials, answers, study=study, periods={"2025Q4": ["2025Q4"], "2024Q4": ["2024Q4"]})
     assert table["measure"].tolist() == ["red_tape_alpha", "red_tape_omega", *["red_tape_item_rest"] * 3]
-    assert table["category"].tolist()[2:] == list(SCALES[0].items)
+    assert table["category"].tolist()[2:] == list(red_tape.items)
     assert table.loc[0, "ci_low"] < table.loc[0, "estimate"] < table.loc[0, "ci_high"]
-    tried = invariance_table(officials, answers, study=study, groups=["tier", "quarter"], period="2025Q4")
+    tried = invariance_table(officials, answers, study=study, groups=["tier", "quarter"], period="2025Q4",
+                             scales=[red_tape])  # fmt: skip
     outcomes = tried.set_index("category")["outcome"]
     assert outcomes["quarter.configural"] == "cannot_tell"  # one quarter is nothing to compare
     assert outcomes[["tier.configural", "tier.metric"]].tolist() == ["holds", "holds"]
