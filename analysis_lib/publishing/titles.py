@@ -9,6 +9,8 @@ from analysis_lib.monitoring.guardrails import BY_GUARDRAIL, BY_VERDICT, LATELY,
 from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.survey.attrition import BY_AGE_DIFFERENCE, BY_STAYING
 from analysis_lib.survey.scales import BY_INVARIANCE, BY_ITEM
+from analysis_lib.survey.driver_plan import read_drivers
+from analysis_lib.survey.scenarios import BY_SCENARIO
 
 OF_REFORMS = (
     "effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance",
@@ -49,7 +51,20 @@ def category_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
         return _reform_title(labels, text, by, value)
     if by in OF_GUARDRAILS:
         return _guarded_title(labels, text, by, value)
+    if by == BY_SCENARIO:
+        return _scenario_title(labels, text, value)
     return term_title(by, value, labels) or labels.category(by, value)
+
+
+def _scenario_title(labels: Labels, text: Catalogue, value: str) -> str:
+    """Title of a declared scenario, or the changes as they were asked, and what the row says of it."""
+    name, _, part = value.rpartition(".")
+    if f"scenario.{part}" not in text.texts:
+        name, part = value, ""
+    plan = read_drivers(labels.study)
+    titles = {each.id: getattr(each, f"title_{labels.language}") for each in (plan.scenario if plan else [])}
+    title = titles.get(name, name)
+    return text("effect.of_reform", reform=title, what=text(f"scenario.{part}")) if part else title
 
 
 def _reform_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:

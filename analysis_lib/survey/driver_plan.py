@@ -35,12 +35,22 @@ class Term(Section):
         return self
 
 
+class DeclaredScenario(Section):
+    """A change to reckon with, declared beforehand: what the model gives if answers were otherwise."""
+
+    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", description="short name, used in results")
+    changes: str = Field(description='columns and how they change, such as "inspections_received=-50%"')
+    title_zh: str = Field(description="what is changed, in Chinese")
+    title_en: str = Field(description="the same in English")
+
+
 class DriverPlan(Section):
     """The model of hours lost: outcomes side by side, the form of the mean, and the terms."""
 
     outcomes: list[str] = Field(min_length=1, description="measures in hours, each with a model of its own")
     form: Form = Field("log", description="log: effects multiply; identity: effects add up")
     terms: dict[str, Term] = Field(min_length=1)
+    scenario: list[DeclaredScenario] = Field([], description="changes to reckon with on the page of what to adjust")
 
     @field_validator("terms")
     @classmethod
@@ -68,6 +78,9 @@ def read_drivers(study: Study) -> DriverPlan | None:
         plan = DriverPlan.model_validate(read_toml(path))
     except ValidationError as error:
         raise validation_error(error, DriverPlan, where=FILE) from error
+    ids = [each.id for each in plan.scenario]
+    if len(set(ids)) < len(ids):
+        raise InputRejected("two scenarios have the same id", where=FILE, fix="give each an id of its own")
     for key in plan.outcomes:
         if key not in study.measures:
             raise UsageError(f"{key!r} is not a measure", where=FILE, fix=did_you_mean(key, study.measures))

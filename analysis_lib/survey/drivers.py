@@ -316,7 +316,7 @@ def _described(
     cases, model = fitted.cases, fitted.model
     if model is None:
         return {"fit": pd.DataFrame([{"outcome": cases.key, "is_shown": False, **_coverage(cases)}])}
-    df = float(_counted(cases.weight, cases.y, sample)["df"][0, 0])
+    df = design_df(cases, sample)
     level = study.config.estimation.confidence_level
     se = np.sqrt(variances(sample, fitted.scores)) if df >= 1 else np.full(len(fitted.effects), np.nan)
     low, high = t_interval(fitted.effects, se, np.array(df), level)
@@ -388,6 +388,11 @@ def _fit(cases: Cases, model: MeanModel, sample: Sample, df: float) -> pd.DataFr
             }
         )
     return pd.DataFrame(records)
+
+
+def design_df(cases: Cases, sample: Sample) -> float:
+    """Degrees of freedom that the design leaves for the complete respondents."""
+    return float(_counted(cases.weight, cases.y, sample)["df"][0, 0])
 
 
 def _counted(weight: np.ndarray, y: np.ndarray, sample: Sample) -> dict[str, np.ndarray]:

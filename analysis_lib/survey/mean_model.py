@@ -177,7 +177,6 @@ def average_effects(model: MeanModel, steps: list[Step]) -> tuple[np.ndarray, np
     tuple of numpy.ndarray
         Effects, shape (steps,), and linearised scores, shape (rows, steps).
     """
-    share = model.weight / model.weight.sum()
     effects, scores = np.empty(len(steps)), np.empty((len(model.y), len(steps)))
     for place, step in enumerate(steps):
         before, after = model.x.copy(), model.x.copy()
@@ -185,11 +184,17 @@ def average_effects(model: MeanModel, steps: list[Step]) -> tuple[np.ndarray, np
             after[:, step.columns] += step.after
         else:
             before[:, step.columns], after[:, step.columns] = step.before, step.after
-        change = model.mean_at(after) - model.mean_at(before)
-        effects[place] = share @ change
-        gradient = (share * model.slope_at(after)) @ after - (share * model.slope_at(before)) @ before
-        scores[:, place] = share * (change - effects[place]) + model.influence @ gradient
+        effects[place], scores[:, place] = average_change(model, before, after)
     return effects, scores
+
+
+def average_change(model: MeanModel, before: np.ndarray, after: np.ndarray) -> tuple[float, np.ndarray]:
+    """Average change of the mean between two model matrices of the rows fitted, and the score of each row."""
+    share = model.weight / model.weight.sum()
+    change = model.mean_at(after) - model.mean_at(before)
+    effect = float(share @ change)
+    gradient = (share * model.slope_at(after)) @ after - (share * model.slope_at(before)) @ before
+    return effect, share * (change - effect) + model.influence @ gradient
 
 
 def variances(sample: Sample, scores: np.ndarray) -> np.ndarray:
