@@ -8,8 +8,8 @@ from analysis_lib.measures import QuestionnaireMeasure
 from analysis_lib.monitoring.guardrails import BY_GUARDRAIL, BY_VERDICT, LATELY, QUESTIONS, YOUNG_GUARDS
 from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.survey.attrition import BY_AGE_DIFFERENCE, BY_STAYING
-from analysis_lib.survey.scales import BY_INVARIANCE, BY_ITEM
 from analysis_lib.survey.driver_plan import read_drivers
+from analysis_lib.survey.scales import BY_INVARIANCE, BY_ITEM
 from analysis_lib.survey.scenarios import BY_SCENARIO
 
 OF_REFORMS = (
