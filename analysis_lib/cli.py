@@ -6,7 +6,6 @@ the command that needs them.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import sys
@@ -30,11 +29,14 @@ from analysis_lib.errors import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from analysis_lib.ingest.revisions import Counts
     from analysis_lib.quarters import Quarter
     from analysis_lib.running.builds import Build
     from analysis_lib.running.runs import RunResult
     from analysis_lib.running.units import Planned
     from analysis_lib.study import Study
+    from analysis_lib.tables.drops import Drop
+    from analysis_lib.tables.store import Store
 
 TRACEBACK = "--traceback"
 
@@ -54,6 +56,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every quarter with data.
 DueOption = Annotated[bool, typer.Option("--due", help="Quarters whose assessment is missing, failed or stale.")]
 AsOfOption = Annotated[str, typer.Option("--as-of", help="As known on this day; nothing received later is read.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="Units at a time; 0: one per core.")]
+AfterFinalOption = Annotated[str, typer.Option(help="Who allows it after the quarter is final, and why.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -139,6 +142,10 @@ def receive(
     slug: Annotated[str, typer.Option(help="Name of the drop's folder; from the instrument by default.")] = "",
     received: Annotated[str, typer.Option(help="Day of receipt; today by default.")] = "",
     supersedes: Annotated[list[str] | None, typer.Option(help="Id of a drop that this one replaces.")] = None,
+    accept_revision: Annotated[
+        bool, typer.Option(help="Take it in though it changes or removes what is known.")
+    ] = False,
+    after_final: AfterFinalOption = "",
     study: StudyOption = "data",
     as_json: JsonOption = False,
 ) -> None:
@@ -154,7 +161,8 @@ def receive(
     opened = _open(study)
     roles = list(read_instrument(opened, instrument).files)
     by_role = _files_by_role([*files, *(each.replace("=", ":", 1) for each in role or [])], roles)
-    asked, day = _quarter(opened, quarter), parse_day(received) or dt.date.today()
+    asked, day = _quarter(opened, quarter), parse_day(received) or opened.today()
+    counted: list[Counts] = []
     with study_lock(opened):
         store = Store(opened)
         # What replaces a drop may come on the same day and must not stand in its folder.
@@ -167,9 +175,57 @@ def receive(
             slug=slug or own,
             received=day,
             supersedes=tuple(supersedes or ()),
+            after_final=after_final,
+            review=lambda candidate: counted.extend(_reviewed(store, candidate, accept_revision)),
         )
     say("received" if is_new else "already received")
-    _show({"drop": drop.id, "is_new": is_new, "sha256": drop.sha256}, as_json, drop.id)
+    told = {each.of: asdict(each) for each in counted}
+    _show({"drop": drop.id, "is_new": is_new, "sha256": drop.sha256, "revision": told}, as_json, drop.id)
+
+
+@app.command()
+def drops(
+    quarter: QuarterOption = "", as_of: AsOfOption = "", study: StudyOption = "data", as_json: JsonOption = False
+) -> None:
+    """List raw drops with where they stand: in force, superseded or withdrawn, since when, in which release.
+
+    Example: jianfu drops --quarter 2026Q3 --as-of 2026-10-31
+    """
+    from analysis_lib.parameters import parse_day
+    from analysis_lib.running.vintages import WAITING, list_drops
+
+    opened = _open(study)
+    quarters = [_quarter(opened, quarter)] if quarter else opened.config.calendar.quarters
+    rows = list_drops(opened, quarters, parse_day(as_of))
+    waiting = sum(row["state"] == "in_force" and row["release"] == WAITING for row in rows)
+    if waiting:
+        say(f"{waiting} drops wait for the next release of their quarter: jianfu run --due, then jianfu build")
+    _show(rows, as_json, _table(rows))
+
+
+@app.command()
+def withdraw(
+    drop: Annotated[str, typer.Argument(help="Id of a drop in force, as jianfu drops lists it.")],
+    reason: Annotated[str, typer.Option(help="Why it does not count, in words that stay understandable.")],
+    since: Annotated[str, typer.Option(help="Day from which it does not count; today by default.")] = "",
+    after_final: AfterFinalOption = "",
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Let a drop no longer count. It stays in the raw folder, and --as-of an earlier day still reads it.
+
+    Example: jianfu withdraw 2026Q3/2026-10-08/my-v1 --reason "filed under the wrong quarter"
+    """
+    from analysis_lib.parameters import parse_day
+    from analysis_lib.running.runs import study_lock
+    from analysis_lib.tables.store import Store
+
+    opened = _open(study)
+    with study_lock(opened):
+        day = parse_day(since) or opened.today()
+        withdrawn = Store(opened).withdraw(drop, since=day, reason=reason, after_final=after_final)
+    say(f"withdrawn from {day} on: {reason}")
+    _show({"drop": withdrawn.id, "since": day.isoformat(), "reason": reason}, as_json, withdrawn.id)
 
 
 @app.command()
@@ -269,7 +325,7 @@ def status(
     allowed = due.parse_days(fail_if_late) if fail_if_late else None
     ledger = Ledger(opened.ledger)
     planned = plan_quarters(opened, Store(opened).quarters_with_data())
-    statuses = due.status(opened, ledger, planned, dt.date.today())
+    statuses = due.status(opened, ledger, planned, opened.today())
     rows = [{**asdict(each), "quarter": str(each.quarter), "due": each.due.isoformat()} for each in statuses]
     last = ledger.last_run()
     if last:
@@ -408,6 +464,29 @@ def doctor(study: StudyOption = "data", as_json: JsonOption = False) -> None:
 
 
 # -- helpers ------------------------------------------------------------------------------------------
+
+
+def _reviewed(store: Store, drop: Drop, is_accepted: bool) -> list[Counts]:
+    """What a drop does to what is known; raises `InputRejected` when that is more than adding, and not accepted."""
+    from analysis_lib import pipeline
+    from analysis_lib.ingest.revisions import review
+
+    if not store.drops(drop.quarter):
+        return []
+    try:
+        before = pipeline.ingest(store, drop.quarter)
+    except InputRejected:  # a quarter that could not be read has nothing to lose
+        return []
+    counted = review(store, drop, before)
+    for each in counted:
+        say(str(each))
+    if not is_accepted and any(each.is_revision for each in counted):
+        raise InputRejected(
+            "it changes or removes what is known: " + "; ".join(str(each) for each in counted if each.is_revision),
+            where=drop.id,
+            fix="give --accept-revision when that is meant",
+        )
+    return counted
 
 
 def _checked(study: Study, quarter: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:

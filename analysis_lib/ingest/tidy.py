@@ -45,7 +45,12 @@ def ingest_quarter(store: Store, quarter: Quarter) -> dict[str, pd.DataFrame]:
     InputRejected
         For a drop that cannot be read with certainty.
     """
-    study, problems, drops = store.study, Problems(quarter), store.drops(quarter)
+    return ingest_drops(store.study, quarter, store.drops(quarter))
+
+
+def ingest_drops(study: Study, quarter: Quarter, drops: list[Drop]) -> dict[str, pd.DataFrame]:
+    """As `ingest_quarter`, from these drops in their order."""
+    problems = Problems(quarter)
     arrived, types = _read_drops(drops, study, problems)
 
     sample = checks.keep_newest(arrived["sample"], ["respondent_id"], problems)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 import polars as pl
 
-from analysis_lib.errors import InputRejected, NotReproducible, UsageError, did_you_mean
+from analysis_lib.errors import EnvironmentProblem, InputRejected, NotReproducible, UsageError, did_you_mean
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
 from analysis_lib.tables import contracts
@@ -170,6 +170,13 @@ class Store:
             folder.parent.mkdir(parents=True, exist_ok=True)
             staging.rename(folder)
             _sync(folder.parent)
+        except OSError as error:
+            size = sum(path.stat().st_size for path in files.values() if path.is_file())
+            raise EnvironmentProblem(
+                f"the drop of {size} bytes cannot be kept: {error.strerror}",
+                where=f"{self.study.root.name}/raw",
+                fix="free space there, or give the account the right to write",
+            ) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return read_drop(folder / SIDECAR), True
