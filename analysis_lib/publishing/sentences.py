@@ -130,10 +130,12 @@ class Writer:
         """The word of a change row; ``unknown`` where there is none, or it is withheld, or spans no time."""
         if row is None or row[["value", "ci_low", "ci_high"]].isna().any() or len(set(self._ends(row))) == 1:
             return "unknown"
+        return change_word(row["ci_low"], row["ci_high"], self.smallest_change(row["unit"]))
+
+    def smallest_change(self, unit: str) -> float | None:
+        """Smallest change that matters, for numbers in the headline's unit; None for others."""
         settings = self.study.config.estimation
-        headline = self.labels.measures[settings.headline]
-        smallest = settings.smallest_change if row["unit"] == headline.unit else None
-        return change_word(row["ci_low"], row["ci_high"], smallest)
+        return settings.smallest_change if unit == self.labels.measures[settings.headline].unit else None
 
     def base(self, row: pd.Series) -> str:
         """The earlier quarter of a change, in words."""

@@ -1,0 +1,192 @@
+"""Series across a change of instrument: the factor that links two versions, and series that say where they break.
+
+A linking factor is the mean under the new version over that under the old one, from an overlap in which both were asked:
+of the same people, or of random halves. Its interval is Fieller's, its standard error that of the linearised ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis_lib.errors import DesignError, InputRejected
+from analysis_lib.monitoring.ratios import fieller
+from analysis_lib.study import Study, read_reference_csv
+from analysis_lib.survey.design import SurveyDesign
+from analysis_lib.survey.estimation import difference, mean
+
+LINKS = "links.csv"
+COLUMNS = ["from_version", "to_version", "measure", "factor", "se", "overlap_study"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkingFactor:
+    """Mean under the new version over the mean under the old one.
+
+    Attributes
+    ----------
+    factor, se : float
+        New over old, and its linearised standard error.
+    ci_low, ci_high : float
+        Fieller's interval; missing where the old mean itself may be zero.
+    df : float
+        Degrees of freedom of the interval.
+    n : int
+        Respondents of the overlap; of halves, of the smaller one.
+    """
+
+    factor: float
+    se: float
+    ci_low: float
+    ci_high: float
+    df: float
+    n: int
+
+
+def link_same_people(
+    overlap: pd.DataFrame, new: str, old: str, *, design: SurveyDesign, confidence_level: float = 0.95
+) -> LinkingFactor:
+    """The factor from people who answered both versions, in the columns ``new`` and ``old``.
+
+    Rows where either is missing leave the estimate. The standard error is R's ``svyratio(~new, ~old, design)``.
+    """
+    both = overlap[[new, old]].notna().all(axis=1)
+    top, bottom = (overlap[name].astype(float).where(both) for name in (new, old))
+    added = overlap.assign(_new=top, _old=bottom, _difference=top - bottom)
+    asked = {"design": design, "confidence_level": confidence_level}
+    of_new, of_old, of_both = (mean(added, name, **asked).iloc[0] for name in ("_new", "_old", "_difference"))
+    return _factor(of_new, of_old, float(of_both["se"]), confidence_level)
+
+
+def link_random_halves(
+    overlap: pd.DataFrame, column: str, is_new: pd.Series, *, design: SurveyDesign, confidence_level: float = 0.95
+) -> LinkingFactor:
+    """The factor from two random halves of one sample, of which one answered the new version.
+
+    Parameters
+    ----------
+    overlap : pandas.DataFrame
+        The whole sample of the overlap.
+    column : str
+        The measure, as answered under either version.
+    is_new : pandas.Series
+        True for the half with the new version. Halves drawn within PSUs share them, and so bring a covariance.
+    """
+    asked = {"design": design, "confidence_level": confidence_level}
+    of_new, of_old = (mean(overlap, column, where=half, **asked).iloc[0] for half in (is_new, ~is_new))
+    apart = difference(overlap, column, earlier=~is_new, later=is_new, **asked).iloc[0]
+    return _factor(of_new, of_old, float(apart["se"]), confidence_level)
+
+
+def _factor(new: pd.Series, old: pd.Series, se_of_difference: float, confidence_level: float) -> LinkingFactor:
+    top, bottom = float(new["estimate"]), float(old["estimate"])
+    if not (np.isfinite([top, bottom]).all() and bottom > 0):
+        raise DesignError(
+            "nothing to divide by", where="linking", fix="take an overlap in which the old version has a mean"
+        )
+    var_top, var_bottom = float(new["se"]) ** 2, float(old["se"]) ** 2
+    covariance = (var_top + var_bottom - se_of_difference**2) / 2
+    factor, df = top / bottom, float(min(new["df"], old["df"]))
+    t = float(stats.t.ppf((1 + confidence_level) / 2, df))
+    low, high = fieller(top, bottom, var_top, var_bottom, covariance, t)
+    variance = (var_top + factor**2 * var_bottom - 2 * factor * covariance) / bottom**2
+    return LinkingFactor(factor, float(np.sqrt(max(variance, 0.0))), low, high, df, int(min(new["n"], old["n"])))
+
+
+# -- links of a study ---------------------------------------------------------------------------------
+
+
+def read_links(study: Study) -> pd.DataFrame:
+    """``reference/links.csv``: from_version, to_version, measure, factor, se, overlap_study; none where it is absent.
+
+    Raises
+    ------
+    InputRejected
+        For a factor or an error that is not a positive number, or a link given twice.
+    """
+    path = study.reference / LINKS
+    if not path.is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    frame = read_reference_csv(path, COLUMNS)
+    numbers = frame[["factor", "se"]].apply(pd.to_numeric, errors="coerce")
+    is_sound = (numbers["factor"] > 0) & (numbers["se"] >= 0) & (frame["overlap_study"] != "")
+    if not is_sound.all() or frame.duplicated(COLUMNS[:3]).any():
+        raise InputRejected(
+            "a factor or its error is not a number, a link stands twice, or names no overlap study",
+            where=f"reference/{LINKS}",
+            fix="give each pair of versions and measure one factor above zero, its error, and the study behind it",
+        )
+    return frame.assign(**numbers)
+
+
+def link_between(
+    links: pd.DataFrame, measure: str, earlier: frozenset[str], later: frozenset[str]
+) -> tuple[float, float] | None:
+    """Factor and error of a measure between the versions of two quarters; None where no link is known.
+
+    A factor is known where one version replaced one other. Where several changed at once no single link says what they
+    did together.
+    """
+    gone, new = earlier - later, later - earlier
+    if len(gone) != 1 or len(new) != 1:
+        return None
+    found = links[
+        (links["from_version"] == next(iter(gone)))
+        & (links["to_version"] == next(iter(new)))
+        & (links["measure"] == measure)
+    ]
+    return None if found.empty else (float(found["factor"].iloc[0]), float(found["se"].iloc[0]))
+
+
+def linked_series(
+    series: pd.DataFrame, instruments: Mapping[str, frozenset[str]], links: pd.DataFrame, *, confidence_level: float
+) -> pd.DataFrame:
+    """A series on the scale of its latest instrument as far back as links reach, and marked where they do not.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        Contract ``estimates``, the quarters as periods.
+    instruments : mapping of str to frozenset of str
+        Quarter → versions in use.
+    links : pandas.DataFrame
+        As `read_links`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows with ``is_break``: true in the first quarter after a change that no link bridges. Quarters before a
+        linked change are multiplied by the factor, whose error goes into theirs; a share is never linked.
+    """
+    quarters = sorted(instruments)
+    changes = [(before, after) for before, after in pairwise(quarters) if instruments[before] != instruments[after]]
+    linked = series.assign(is_break=False)
+    if not changes:
+        return linked
+    for measure in linked["measure"].unique():
+        rows = linked["measure"] == measure
+        is_share = (linked.loc[rows, "unit"] == "share").any()
+        factor, relative = 1.0, 0.0
+        for before, after in reversed(changes):
+            link = None if is_share else link_between(links, str(measure), instruments[before], instruments[after])
+            if link is None:
+                linked.loc[rows & (linked["period"] == after), "is_break"] = True
+                factor, relative = 1.0, 0.0
+                continue
+            factor, relative = factor * link[0], relative + (link[1] / link[0]) ** 2
+            start = max((other for _, other in changes if other < after), default="")
+            here = rows & (linked["period"] >= start) & (linked["period"] <= before)
+            linked.loc[here] = _scaled(linked.loc[here], factor, relative, confidence_level)
+    return linked
+
+
+def _scaled(rows: pd.DataFrame, factor: float, relative: float, confidence_level: float) -> pd.DataFrame:
+    value = rows["estimate"] * factor
+    se = np.sqrt((rows["se"] * factor) ** 2 + value**2 * relative)
+    half = stats.t.ppf((1 + confidence_level) / 2, rows["df"]) * se
+    return rows.assign(estimate=value, se=se, ci_low=value - half, ci_high=value + half)
