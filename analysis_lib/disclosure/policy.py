@@ -16,6 +16,7 @@ from analysis_lib.tables.contracts import ESTIMATE_KEY
 WITHHELD = "c"  # confidential
 NOT_RELIABLE = "x"  # too imprecise to publish
 UNRELIABLE = "u"  # published with a warning
+BREAK = "b"  # first quarter of an instrument that no overlap links to the one before
 CHANGE_ARROW = "→"  # in the period of a row that is a difference of two periods
 
 READ_BY_INTERVAL = ("effect", "part")  # like a change, they may well be about zero
@@ -105,6 +106,14 @@ def reliability(estimates: pd.DataFrame, study: Study) -> pd.Series:
     marks[by_interval & ~estimates["estimate"].isna()] = ""
     marks[estimates["statistic"].isin(OF_NOBODY)] = ""
     return marks
+
+
+def with_breaks(marks: pd.Series, estimates: pd.DataFrame) -> pd.Series:
+    """Marks with ``b`` put before them where a series breaks (``is_break``); what is hidden stays as it is."""
+    if "is_break" not in estimates.columns:
+        return marks
+    is_shown = ~marks.isin([NOT_RELIABLE, WITHHELD])
+    return marks.mask(estimates["is_break"] & is_shown, BREAK + marks)
 
 
 def is_change(estimates: pd.DataFrame) -> pd.Series:

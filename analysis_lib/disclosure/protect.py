@@ -20,7 +20,7 @@ COLUMNS = [
 # Further columns that a table may bring: which kind of estimate an area shows, and on what an effect rests.
 TEXTS = ["kind", "estimator", "comparison", "inference", "treatment_date", "outcome", "reasons", "wanted"]
 FIGURES = {"shrinkage": 2, "n_treated": 0, "n_comparison": 0, "margin": 2}  # name → decimals
-MARKS = {"", policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
+MARKS = {"", policy.BREAK, policy.BREAK + policy.UNRELIABLE, policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
 _NUMBERS = ["value", "ci_low", "ci_high"]
 _GATE = object()  # known to this module alone
 
@@ -121,7 +121,7 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
     is_shown = policy.is_publishable_kind(estimates) & policy.was_asked(estimates)
     estimates = estimates[is_shown].reset_index(drop=True)
     withheld = policy.with_companions(policy.too_few(estimates, study), estimates, study)
-    marks = policy.reliability(estimates, study).where(~withheld, policy.WITHHELD)
+    marks = policy.reliability(estimates, study).where(~withheld, policy.WITHHELD).pipe(policy.with_breaks, estimates)
     table = estimates[["measure", "statistic", "unit", "region", "by", "category", "period"]].join(
         policy.rounded(estimates, study)
     )

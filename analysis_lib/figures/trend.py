@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis_lib.disclosure.policy import BREAK
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures import marks, style
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, in_order
@@ -85,11 +86,13 @@ def upper_end(frame: pd.DataFrame) -> float:
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, upper: float, colour: str) -> None:
     axes.set(xlim=(-0.3, max(part["place"].max(), 1) + 0.3), ylim=(0, upper))
-    axes.fill_between(part["place"], part["ci_low"], part["ci_high"], color=style.tint(colour), linewidth=0)
-    if part["nation"].notna().any():
-        axes.add_artist(Line2D(part["place"], part["nation"], color=style.NATION, linewidth=1.4))
-    # Withheld quarters are gaps: matplotlib breaks a line at missing values, where seaborn would bridge them.
-    axes.add_artist(Line2D(part["place"], part["value"], color=colour, linewidth=2, marker="o", markersize=3))
+    # A line across a change of instrument that nothing links would compare what cannot be compared.
+    for _, piece in part.groupby(part["mark"].str.startswith(BREAK).cumsum()):
+        axes.fill_between(piece["place"], piece["ci_low"], piece["ci_high"], color=style.tint(colour), linewidth=0)
+        if piece["nation"].notna().any():
+            axes.add_artist(Line2D(piece["place"], piece["nation"], color=style.NATION, linewidth=1.4))
+        # Withheld quarters are gaps: matplotlib breaks a line at missing values, where seaborn would bridge them.
+        axes.add_artist(Line2D(piece["place"], piece["value"], color=colour, linewidth=2, marker="o", markersize=3))
     last = part[part["value"].notna()].tail(1)
     for row in last.to_dict("records"):
         axes.annotate(row["text"], (row["place"], row["value"]), (7, 0), textcoords="offset points", va="center",

@@ -27,7 +27,7 @@ from scipy import stats
 from analysis_lib.study import Study
 from analysis_lib.survey.estimation import estimate, estimate_change
 from analysis_lib.survey.weighting import BEFORE, WEIGHTS
-from analysis_lib.tables.contracts import CONTRACTS, check
+from analysis_lib.tables.contracts import CONTRACTS, blank, check
 
 BY_ACCOUNT = "movement"  # `by` of every row of an account
 LAST, REVISION, PERIOD, METHOD, INSTRUMENT, MIX, REMAINDER, THIS = (
@@ -207,14 +207,18 @@ def _account(
     )
 
 
+def no_rows() -> pd.DataFrame:
+    """An account of nothing."""
+    return blank("estimates").assign(outcome=pd.Series(dtype=str))
+
+
 def _as_estimates(accounts: list[pd.DataFrame]) -> pd.DataFrame:
-    columns = [*CONTRACTS["estimates"].schema.columns, "outcome"]
     if not accounts:
-        kinds = {name: str(of.dtype) for name, of in CONTRACTS["estimates"].schema.columns.items()} | {"outcome": "str"}
-        return pd.DataFrame({name: pd.Series(dtype=kinds[name]) for name in columns})
+        return no_rows()
     frame = pd.concat(accounts, ignore_index=True).assign(by=BY_ACCOUNT)
     texts = ["measure", "statistic", "unit", "region", "by", "category", "period", "outcome"]
-    return check(frame[columns].astype(dict.fromkeys(texts, str)), "estimates")
+    frame = frame[[*CONTRACTS["estimates"].schema.columns, "outcome"]]
+    return check(frame.astype(dict.fromkeys(texts, str)), "estimates")
 
 
 # -- composition --------------------------------------------------------------------------------------
@@ -234,36 +238,43 @@ def with_earlier_composition(
     -------
     (pandas.DataFrame, float)
         The rows without what tells calibrated weights from others (an interval of the period is then too wide rather than
-        too narrow), and the share of the earlier quarter's weight whose cell, merged or not, exists in both.
+        too narrow), and the share of the earlier quarter's weight that is in regions of both.
 
     Notes
     -----
-    Direct standardisation (post-stratification of the later sample to the earlier one). Cells are the study's weighting
-    classes (``design.nonresponse_classes``) within the regions that have pages. A cell that one quarter lacks is merged
-    with the others of its region that do; where even these have no counterpart, weights are left alone.
+    Direct standardisation (post-stratification of the later sample to the earlier one), first of the regions that have
+    pages, then within each of them of the study's weighting classes (``design.nonresponse_classes``). A class that one
+    quarter lacks is left out of the comparison of its region, whose share is kept by the others.
     """
     is_later = (official_quarters["quarter"] == later).to_numpy()
     changed = official_quarters.drop(columns=[BEFORE.format(name) for name in WEIGHTS], errors="ignore").copy()
     place = study.config.estimation.page_level
-    wanted = [place, *study.config.design.nonresponse_classes]
-    columns = [name for name in dict.fromkeys(wanted) if name in changed.columns]
-    cells = [changed[column].astype(str) for column in columns]
-    region = cells[0] if columns and columns[0] == place else pd.Series("", index=changed.index)
-    finest = pd.concat(cells, axis=1).agg("|".join, axis=1) if cells else region
+    region = _joined(changed, [place])
+    cell = _joined(changed, [place, *study.config.design.nonresponse_classes])
     kept = 1.0
     for name in WEIGHTS:
-        weight = changed[name].fillna(0.0).to_numpy(float)
-        cell = finest.to_numpy(object)
-        for coarser in (region.to_numpy(object), np.full(len(changed), "", dtype=object)):
-            common = set(cell[~is_later & (weight > 0)]) & set(cell[is_later & (weight > 0)])
-            cell = np.where(np.isin(cell, list(common)), cell, coarser)
-        sums = pd.DataFrame({"cell": cell, "is_later": is_later, "weight": weight})
-        sums = sums.pivot_table("weight", "cell", "is_later", aggfunc="sum", fill_value=0.0)
-        if not {True, False} <= set(sums.columns) or not (sums.sum() > 0).all():
-            continue
-        shares = sums / sums.sum()
-        both = (shares > 0).all(axis=1)
-        factor = (shares[False] / shares[True]).where(both, 1.0)
-        changed[name] = changed[name].where(~is_later, changed[name] * pd.Series(cell, index=changed.index).map(factor))
-        kept = min(kept, float(shares.loc[both, False].sum()))
+        weight = changed[name].fillna(0.0)
+        of_region, shared = _factor(weight, region, pd.Series("", index=changed.index), is_later)
+        of_cell, _ = _factor(weight, cell, region, is_later)
+        changed[name] = changed[name].where(~is_later, changed[name] * of_region * of_cell)
+        kept = min(kept, shared)
     return changed, kept
+
+
+def _factor(weight: pd.Series, cell: pd.Series, whole: pd.Series, is_later: np.ndarray) -> tuple[pd.Series, float]:
+    """What gives each cell of both quarters its earlier share of what they have in common, within each whole."""
+    sums = pd.DataFrame(
+        {"whole": whole, "cell": cell, "before": weight.where(~is_later, 0), "now": weight.where(is_later, 0)}
+    )
+    sums = sums.groupby(["whole", "cell"])[["before", "now"]].sum()
+    common = sums[(sums > 0).all(axis=1)]
+    shares = common / common.groupby("whole").transform("sum")
+    factor = (shares["before"] / shares["now"]).droplevel("whole")
+    shared = float(common["before"].sum() / sums["before"].sum()) if sums["before"].sum() > 0 else 1.0
+    return cell.map(factor).fillna(1.0), shared
+
+
+def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """The columns that there are as one text a row."""
+    found = [name for name in dict.fromkeys(columns) if name in frame.columns]
+    return frame[found].astype(str).agg("|".join, axis=1) if found else pd.Series("", index=frame.index)

@@ -46,7 +46,7 @@ class Table:
     def marks(self) -> list[str]:
         """The bracketed marks that occur, in fixed order."""
         text = "".join(cell for row in self.rows for cell in row)
-        return [mark for mark in ("c", "x", "u") if f"[{mark}]" in text]
+        return [mark for mark in ("c", "x", "u", "b", "bu") if f"[{mark}]" in text]
 
 
 @dataclass(frozen=True)

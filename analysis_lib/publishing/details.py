@@ -64,7 +64,7 @@ def render_details(report: Report, language: str) -> str:
     ]
     title = writer.labels.measure(report.study.config.estimation.headline)
     finding = writer.text("behind.page_title", title=title, period=writer.labels.period(report.period))
-    return _render(report, writer, DETAILS, finding, writer.text("behind.page_lede"), charts,
+    return render_further(report, writer, DETAILS, finding, writer.text("behind.page_lede"), charts,
                    activities=activities_table(report, writer))  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def render_returns(report: Report, language: str) -> str:
     charts = [(maker.response(tables["response"]) if "response" in tables else None, "")]
     sections = [lists.flags(tables), lists.recall(tables), lists.heaping(tables), lists.coping(tables),
                 lists.own_burden(tables)]  # fmt: skip
-    return _render(report, writer, RETURNS, finding, writer.text("behind.returns_lede"), charts,
+    return render_further(report, writer, RETURNS, finding, writer.text("behind.returns_lede"), charts,
                    sections=[section for section in sections if section])  # fmt: skip
 
 
@@ -86,11 +86,11 @@ def render_areas(report: Report, language: str) -> str:
     maker = DetailMaker(writer, report.region, report.period)
     finding = writer.text("behind.areas_title", period=writer.labels.period(report.period))
     charts = [(maker.counties(report.tables), behind.counties(report.tables, writer))]
-    return _render(report, writer, AREAS, finding, writer.text("behind.areas_lede"), charts,
+    return render_further(report, writer, AREAS, finding, writer.text("behind.areas_lede"), charts,
                    others=maker.other_counties(report.tables))  # fmt: skip
 
 
-def _render(
+def render_further(
     report: Report,
     writer: Writer,
     page: str,
@@ -102,6 +102,7 @@ def _render(
     others: Table | None = None,
     sections: Sequence[Section] = (),
 ) -> str:
+    """A further page: its finding, charts with a sentence each, and tables."""
     glyphs, drawn = with_shared_glyphs([chart for chart, _ in charts if chart])
     return render_template(
         "details",

@@ -27,12 +27,13 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled when a site is put together
 MAX_POINTS = 6
 # Last parts of the addresses of further pages.
-DETAILS, RETURNS, AREAS, REFORMS = "details", "returns", "areas", "reforms"
+DETAILS, RETURNS, AREAS, REFORMS, CHANGES = "details", "returns", "areas", "reforms", "changes"
 FURTHER = {  # page → tables of which it needs one
     REFORMS: ("reform_effects",),
     DETAILS: ("drivers", "parts", "bottom_up"),
     RETURNS: ("flags", "recall", "heaping", "coping", "own_burden"),
     AREAS: ("areas",),
+    CHANGES: ("change_account", "past_claims"),
 }
 
 _ENVIRONMENT = Environment(

@@ -17,7 +17,7 @@ from typing import Any
 from analysis_lib.disclosure.handover import read_results
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked
-from analysis_lib.publishing import details, pages, reform_pages
+from analysis_lib.publishing import change_pages, details, pages, reform_pages
 from analysis_lib.publishing.downloads import csv_text
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.quarters import Quarter
@@ -184,6 +184,7 @@ def render_page(report: pages.Report, page: str, language: str) -> str:
         pages.RETURNS: details.render_returns,
         pages.AREAS: details.render_areas,
         pages.REFORMS: reform_pages.render_reforms,
+        pages.CHANGES: change_pages.render_changes,
     }
     if page in further:
         return further[page](report, language)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis_lib.figures.drivers import term_title
 from analysis_lib.figures.labels import Labels
 from analysis_lib.measures import QuestionnaireMeasure
+from analysis_lib.monitoring.change_account import BY_ACCOUNT
 from analysis_lib.monitoring.guardrails import BY_GUARDRAIL, BY_VERDICT, LATELY, QUESTIONS, YOUNG_GUARDS
 from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.survey.attrition import BY_AGE_DIFFERENCE, BY_STAYING
@@ -47,6 +48,8 @@ def category_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
     """Name of a category, of a term of the models, or of the flag whose returns are left out."""
     if by == WITHOUT and value:
         return text(f"flag.{value}")
+    if by == BY_ACCOUNT:
+        return text(f"movement.{value}")
     if by in OF_REFORMS:
         return _reform_title(labels, text, by, value)
     if by in OF_GUARDRAILS:
