@@ -115,6 +115,18 @@ class DecisionRule(Section):
         None, gt=0, description="hours a week that it must give back to be kept; absent: smallest_change"
     )
     service_may_fall_by: float = Field(0.5, ge=0, description="hours a week of service that may be lost at most")
+    intensify_if_compliance_below: float = Field(
+        0.8, ge=0, le=1, description="share of the way to its caps below which it counts as not yet carried out"
+    )
+    redesign_if_disguised_above: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="share of the hours cut that reappears as other burden, above which it is redesigned",
+    )
+    stop_if_no_cut_after: int = Field(
+        8, ge=1, description="looks after which it is stopped if a cut that matters is ruled out"
+    )
 
 
 class Plan(Section):
@@ -190,6 +202,14 @@ class Reform(Entry):
     def primary_in(self, study: Study) -> str:
         """The measure on which the verdict rests: that of the plan, else the headline of the study."""
         return self.plan.primary or study.config.estimation.headline
+
+    @property
+    def is_declared_late(self) -> bool:
+        """Whether its plan was settled only when results could be seen: not before its first quarter in force."""
+        day, first = self.plan.registered, min(self.starts.values(), default=None)
+        if not day or first is None:
+            return True
+        return day >= f"{first.first_day:%Y-%m-%d}"[: len(day)]  # a month or year that holds the start may lie after it
 
     @property
     def keyed_claims(self) -> list[tuple[str, Claim]]:

@@ -19,6 +19,7 @@ COLUMNS = [
 ]  # fmt: skip
 # Further columns that a table may bring: which kind of estimate an area shows, and on what an effect rests.
 TEXTS = ["kind", "estimator", "comparison", "inference", "treatment_date", "outcome", "reasons", "wanted"]
+WORDS = ("outcome", "reasons")  # what a check or a rule came to is told of a number that is none
 FIGURES = {"shrinkage": 2, "n_treated": 0, "n_comparison": 0, "margin": 2}  # name → decimals
 MARKS = {"", policy.BREAK, policy.BREAK + policy.UNRELIABLE, policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
 _NUMBERS = ["value", "ci_low", "ci_high"]
@@ -130,7 +131,7 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
     table.loc[withheld, "n"] = pd.NA  # a small n is itself a disclosure
     is_hidden = marks.isin([policy.NOT_RELIABLE, policy.WITHHELD])
     for column in [name for name in TEXTS if name in estimates.columns]:
-        table[column] = estimates[column].mask(withheld if column == "outcome" else is_hidden, "")
+        table[column] = estimates[column].mask(withheld if column in WORDS else is_hidden, "")
     for column in [name for name in FIGURES if name in estimates.columns]:
         table[column] = estimates[column].round(FIGURES[column]).mask(is_hidden)
     return ProtectedTable(name, _typed(table), _GATE)

@@ -16,6 +16,7 @@ from analysis_lib.monitoring.accounts import Account, account_of_change, account
 from analysis_lib.monitoring.displacement import account_table
 from analysis_lib.study import Study
 
+SERVICE = "group_service"  # hours of service, which no reform may cost
 SINCE = "since"  # label of the account of the change reported, which names no reform
 
 
@@ -26,7 +27,7 @@ class Following:
     Attributes
     ----------
     looks : pandas.DataFrame
-        Rows of `repeated_looks.as_rows`: the primary measure, and those that the reform means to cut.
+        Rows of `repeated_looks.as_rows`: the primary measure, those that the reform means to cut, and hours of service.
     lasting : pandas.DataFrame
         Rows of `rebound.as_rows`, for the same measures.
     accounts : pandas.DataFrame
@@ -83,6 +84,8 @@ def follow_reforms(
                 lasting.append(_lasting(key, design, study))
             except DesignError as error:
                 impossible[f"{name}.{key}"] = str(error)
+        if SERVICE in design.panels and SERVICE not in design.checked:
+            looks.append(_looks(SERVICE, design, study))
         try:
             accounts.append(account_of_reform(official_quarters, design, study=study, quarters=quarters))
         except DesignError as error:
