@@ -40,7 +40,7 @@ def lasting_lines(
     """The latest look, whether the cut of a measure held and for how long, and each way in which burden can move."""
     lines = [
         _look(_rows(looks, LOOK, reform, measure), writer),
-        _held(_rows(lasting, RELAPSE, reform, measure), writer),
+        held_line(lasting, reform, measure, writer=writer),
         _half_life(_rows(lasting, HALF_LIFE, reform, measure), writer),
         *moved_lines(accounts, reform, writer=writer),
     ]
@@ -104,8 +104,14 @@ def _look(rows: pd.DataFrame, writer: Writer) -> Line | None:
     return Line(LOOK, writer.text("lasting.look"), writer.text(f"effect.{outcome}_since"), sentence)
 
 
-def _held(rows: pd.DataFrame, writer: Writer) -> Line | None:
-    parts = {row["category"].split(".")[-1]: row for row in rows.to_dict("records")}
+def relapse_rows(lasting: ProtectedTable, reform: str, measure: str) -> pd.DataFrame:
+    """What the chart of a measure of a reform tells: rows ``lost``, ``reached``, and ``alarm`` where there was one."""
+    return _rows(lasting, RELAPSE, reform, measure)
+
+
+def held_line(lasting: ProtectedTable, reform: str, measure: str, *, writer: Writer) -> Line | None:
+    """Whether the cut of a measure held; None where the reform is not watched."""
+    parts = {row["category"].split(".")[-1]: row for row in relapse_rows(lasting, reform, measure).to_dict("records")}
     if "lost" not in parts:
         return None
     lost, outcome = parts["lost"], parts["lost"]["outcome"]

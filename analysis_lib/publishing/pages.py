@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from analysis_lib.figures.svg import share_glyphs
 from analysis_lib.publishing import behind
 from analysis_lib.publishing.charts import Chart, ChartMaker, Table, region_words
 from analysis_lib.publishing.sentences import Writer, pick, share_measures
+from analysis_lib.publishing.verdicts import three_verdicts
 from analysis_lib.quarters import Quarter
 from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import NATION, Study
@@ -150,6 +151,7 @@ def render_report(report: Report, language: str) -> str:
         language,
         finding=writer.finding(report.headline, region=report.region, period=report.period),
         lede=_lede(report, writer),
+        verdicts=verdict_cards(report, writer, below=""),
         hero=hero(report, writer),
         nested=charts.get("nested"),
         points=main_points(report, writer),
@@ -227,6 +229,16 @@ def _regions_point(report: Report, writer: Writer) -> list[str]:
     counted = {"above": words.count("higher"), "below": words.count("lower"), "rest": words.count("within")}
     key = "point.alike" if counted["rest"] == len(words) else "point.above_below"
     return [writer.text(key, total=len(words), mean=writer.mean(NATION), **counted)]
+
+
+def verdict_cards(report: Report, writer: Writer, *, below: str) -> list[dict[str, str]]:
+    """The verdicts that lead a national page, with links; ``below`` leads from the page to the quarter's folder."""
+    if not report.is_national or report.headline is None:
+        return []
+    page = REFORMS if REFORMS in report.further_pages else ""
+    change = report.change_of(report.study.config.estimation.headline)
+    verdicts = three_verdicts(report.tables, change, writer=writer, page=page)
+    return [asdict(each) | {"href": each.page and f"{below}{each.page}/index.html"} for each in verdicts]
 
 
 def hero(report: Report, writer: Writer) -> dict[str, str] | None:
@@ -394,6 +406,7 @@ def render_overview(report: Report, language: str) -> str:
         language,
         finding=writer.finding(report.headline, region=NATION, period=report.period),
         lede=_lede(report, writer),
+        verdicts=verdict_cards(report, writer, below=f"{report.quarter}/"),
         hero=hero(report, writer),
         points=main_points(report, writer),
         quarter=str(report.quarter),
