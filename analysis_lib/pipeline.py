@@ -6,9 +6,9 @@ One function per stage, no arithmetic. Notebooks load their tables here; the com
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -18,11 +18,11 @@ from analysis_lib.ingest.tidy import ingest_quarter
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quality.flags import Wave
 from analysis_lib.quarters import Quarter
-from analysis_lib.study import Study
+from analysis_lib.study import CALENDAR, Study
 from analysis_lib.survey.weighting import final_weights
 from analysis_lib.tables.store import Store
 from analysis_lib.time_use.burden import official_quarters as measure_officials
-from analysis_lib.time_use.diaries import day_activities
+from analysis_lib.time_use.diaries import day_activities, read_special_days
 
 TIDY_TABLES = ["sample", "respondents", "episodes", "day_totals", "counts", "problems"]
 MEASURED_TABLES = ["official_quarters", "diary_days", "problems"]
@@ -214,28 +214,34 @@ def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
 def measured_fingerprint(store: Store, quarter: Quarter) -> str:
     """What the official-quarters of a quarter are made from."""
     reference = store.study.reference
-    files = [reference / name for name in ("measures.toml", "activity_groups.csv", "calendar.toml", "margins.csv")]
+    files = [reference / name for name in ("measures.toml", "activity_groups.csv", "margins.csv")]
     return fingerprint(
         "measure",
         ingest_fingerprint(store, quarter),
         files_fingerprint(files, base=reference),
+        _reference_fingerprint(store.study, reference / CALENDAR),
         store.study.config.design.model_dump_json(),
         code_fingerprint("time_use", "survey.weighting", "survey.calibration", "measures"),
     )
 
 
-def data_fingerprint(run: RunParameters) -> str:
-    """What a unit reads: the official-quarters of its series, and the reference files and settings that shape results."""
-    store = Store(run.study, run.as_of)
-    past = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
-    return fingerprint(
-        "data",
-        *(measured_fingerprint(store, quarter) for quarter in past),
-        files_fingerprint(sorted(run.study.reference.glob("*.*")), base=run.study.reference),
-        json.dumps(
-            run.study.config.model_dump(mode="json", exclude={"running", "publishing", "calendar"}), sort_keys=True
-        ),
-    )
+def data_parts(study: Study, quarter: Quarter, as_of: dt.date | None = None) -> dict[str, str]:
+    """What the units of a quarter read, by name: drops up to it, and reference files."""
+    store = Store(study, as_of)
+    past = [each for each in store.quarters_with_data() if each <= quarter]
+    drops = {f"drop {drop.id}": f"{drop.sha256} {drop.instrument}" for each in past for drop in store.drops(each)}
+    files = sorted(path for path in study.reference.rglob("*.*") if path.is_file())
+    reference = {
+        f"reference/{path.relative_to(study.reference).as_posix()}": _reference_fingerprint(study, path)
+        for path in files
+    }
+    return drops | reference
+
+
+def _reference_fingerprint(study: Study, path: Path) -> str:
+    if path.name == CALENDAR:  # a deadline that is moved changes no number
+        return fingerprint(read_special_days(study).model_dump_json(include={"holidays", "working_weekends"}))
+    return files_fingerprint([path], base=study.reference)
 
 
 def latest_quarter(store: Store) -> Quarter:

@@ -20,6 +20,7 @@ from analysis_lib.quarters import Quarter
 
 NATION = "all"  # the region code of the whole study population
 PINS = "pins.json"  # in the study folder of a rerun: the drops of the release that is rerun
+CALENDAR = "calendar.toml"  # reference file of special days and of deadlines
 MARGINS_AGREE = 1e-6  # by what share the sums of a quarter's margins may differ
 QuarterState = Literal["provisional", "revised", "final"]
 SinglePsu = Literal["refuse", "certainty", "adjust", "average"]
@@ -285,6 +286,12 @@ DEFAULT_SCALES = (
 class Running(Section):
     """How units are run."""
 
+    policy: Literal["missing", "missing_failed", "all"] = Field(
+        "all", description="units that run --due runs: those that never ran, those that failed too, or stale ones too"
+    )
+    rerun_stale: Literal["unpublished", "not_final", "always"] = Field(
+        "unpublished", description="quarters whose stale units run --due runs again unasked"
+    )
     workers: int = Field(0, ge=0, description="units at a time; 0: one per core")
     unit_seconds: int = Field(600, gt=0, description="wall-clock limit of a unit")
 
@@ -465,8 +472,22 @@ class Study:
         return chain
 
     def due_date(self, quarter: Quarter) -> dt.date:
-        """Day by which a quarter's assessment should be published."""
-        return quarter.last_day + dt.timedelta(days=self.config.calendar.due_days)
+        """Day by which a quarter's assessment should be published, to its end in the study's zone."""
+        return self.deadlines.get(quarter, quarter.last_day + dt.timedelta(days=self.config.calendar.due_days))
+
+    @cached_property
+    def deadlines(self) -> dict[Quarter, dt.date]:
+        """Due days that ``calendar.toml`` names; every other quarter has ``due_days`` after its end."""
+        path = self.reference / CALENDAR
+        named = read_toml(path).get("deadlines", {}) if path.is_file() else {}
+        for quarter, day in named.items():
+            if type(day) is not dt.date:
+                raise InputRejected(
+                    f"the deadline of {quarter} is no date",
+                    where=f"reference/{CALENDAR}",
+                    fix="write it like 2026-11-14",
+                )
+        return {Quarter.parse(quarter): day for quarter, day in named.items()}
 
     def revised_day(self, quarter: Quarter) -> dt.date:
         """Day from which a quarter's figures count as revised."""

@@ -81,7 +81,7 @@ def plan_quarters(study: Study, quarters: list[Quarter], as_of: str = "", suite:
 
     suite = suite or Suite.find()
     units = [unit for quarter in quarters for unit in units_of(suite, study, quarter, as_of)]
-    return plan(suite, study, Ledger(study.ledger), units, pipeline.data_fingerprint)
+    return plan(suite, study, Ledger(study.ledger), units, pipeline.data_parts)
 
 
 def run_quarters(

@@ -32,6 +32,10 @@ class Notebook(BaseModel):
     question_en: str
     for_each: Literal["nation", "region"]
     tables: list[str] = Field(min_length=1, description="the tables it promises to hand over")
+    method: int = Field(
+        1, ge=1, description="version of its method; raise it, with an entry in CHANGELOG.md, to rerun it"
+    )
+    reads_releases: bool = Field(False, description="whether it reads what was published of earlier quarters")
 
     @property
     def stem(self) -> str:
@@ -92,10 +96,31 @@ def read_cells(path: Path) -> list[dict[str, Any]]:
 
 def imported_modules(path: Path) -> set[str]:
     """Modules that a notebook imports."""
-    code = [ast.parse(cell["source"]) for cell in read_cells(path) if cell["cell_type"] == "code"]
-    nodes = [node for cell in code for node in ast.walk(cell)]
+    nodes = list(ast.walk(read_code(path)))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def read_code(path: Path) -> ast.Module:
+    """The code of a notebook, its cells in order.
+
+    Raises
+    ------
+    InputRejected
+        When a cell is no Python.
+    """
+    body: list[ast.stmt] = []
+    for position, cell in enumerate(read_cells(path)):
+        if cell["cell_type"] == "code":
+            try:
+                body += ast.parse(cell["source"]).body
+            except SyntaxError as error:
+                raise InputRejected(
+                    f"cell {position} is no Python: {error.msg}",
+                    where=path.name,
+                    fix="write plain Python in code cells",
+                ) from error
+    return ast.Module(body=body, type_ignores=[])
 
 
 def declared_parameters(path: Path) -> dict[str, type]:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
-from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint
+from analysis_lib.fingerprints import files_fingerprint, fingerprint, imported_names, reached_code, tree_fingerprint
 from analysis_lib.monitoring.ledger import Ending, EndingKind, Ledger
-from analysis_lib.parameters import RunParameters, parse_day
+from analysis_lib.parameters import parse_day
 from analysis_lib.quarters import Quarter
-from analysis_lib.running.suite import REPOSITORY, Suite, check_parameters, read_cells
+from analysis_lib.running.suite import REPOSITORY, Suite, check_parameters, read_code
 from analysis_lib.study import NATION, Study
 
 LOCK_FILE = "requirements.lock"
+SHOWN = 3  # changed parts named in a reason; --json has them all
 EXECUTED, TABLES, MANIFEST, FAILED = "executed.ipynb", "tables", "unit.json", "failed"
-_REASONS = {  # component of a key → what a person calls a difference in it
+_CHANGED = {  # component of a key → what a person calls a difference in it
     "data": "data changed",
     "code": "code changed",
     "notebook": "notebook changed",
+    "method": "method changed",
     "parameters": "parameters changed",
+    "releases": "earlier releases changed",
     "lock": "lock file changed",
 }
+Due = Literal["", "missing", "failed", "stale"]
+Parts = dict[str, str]  # what a component is made from: name → hash or value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +68,30 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A unit with the key of the result it should have, and why it must run (empty: up to date)."""
+    """A unit with what its result should be made from, and whether it must run.
+
+    Attributes
+    ----------
+    unit : Unit
+        The unit.
+    parts : dict of str to dict of str to str
+        Component of its key → the parts of that component by name.
+    components : dict of str to str
+        Component → hash over its parts.
+    due : str
+        missing, failed or stale; empty when its result is up to date.
+    reason : str
+        The same in words; empty when it is up to date.
+    changed : dict of str to list of str
+        Of a stale unit: component → the parts that changed, went or came. Empty when they were not recorded.
+    """
 
     unit: Unit
+    parts: dict[str, Parts]
     components: dict[str, str]
-    reason: str
+    due: Due = ""
+    reason: str = ""
+    changed: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -134,47 +160,97 @@ def plan(
     study: Study,
     ledger: Ledger,
     units: list[Unit],
-    data_fingerprint: Callable[[RunParameters], str],
+    data_parts: Callable[[Study, Quarter, dt.date | None], Parts],
 ) -> list[Planned]:
     """What each unit's result depends on now, and why it must run, if it must.
 
     Every parameter is checked here, before anything runs.
     """
+    data_of, releases_before = cache(data_parts), cache(partial(_releases_before, study, ledger))
+    notebooks = {stem: _notebook_parts(suite, stem) for stem in {unit.notebook for unit in units}}
+    settings = _settings(study)
+    lock = {LOCK_FILE: files_fingerprint([REPOSITORY / LOCK_FILE], base=REPOSITORY)}
     planned = []
     for unit in units:
-        path = suite.path(unit.notebook)
-        run = RunParameters(study, unit.quarter, unit.region, parse_day(unit.as_of))
-        check_parameters(path, {"study": "", "results_dir": "", **unit.parameters})
-        components = {
-            "notebook": fingerprint(json.dumps(read_cells(path))),
-            "code": code_fingerprint(),
-            "lock": files_fingerprint([REPOSITORY / LOCK_FILE], base=REPOSITORY),
-            "parameters": fingerprint(json.dumps(unit.parameters, sort_keys=True)),
-            "data": data_fingerprint(run),
+        check_parameters(suite.path(unit.notebook), {"study": "", "results_dir": "", **unit.parameters})
+        parts = {
+            **notebooks[unit.notebook],
+            "lock": lock,
+            "parameters": unit.parameters | settings,
+            "data": data_of(study, unit.quarter, parse_day(unit.as_of)),
         }
-        fresh = Planned(unit, components, "")
-        tables = suite.notebooks[unit.notebook].tables
-        reason = _reason(fresh, ledger.last_ending(unit.id), fresh.folder(study), tables)
-        planned.append(Planned(unit, components, reason))
+        if suite.notebooks[unit.notebook].reads_releases:
+            parts["releases"] = releases_before(unit.quarter)
+        fresh = Planned(unit, parts, {name: parts_fingerprint(each) for name, each in parts.items()})
+        planned.append(_judged(fresh, study, ledger, suite.notebooks[unit.notebook].tables))
     return planned
 
 
-def _reason(planned: Planned, last: Ending | None, folder: Path, tables: list[str]) -> str:
+def parts_fingerprint(parts: Parts) -> str:
+    """Hash of a component from its parts."""
+    return fingerprint(json.dumps(parts, sort_keys=True, ensure_ascii=False))
+
+
+def _notebook_parts(suite: Suite, stem: str) -> dict[str, Parts]:
+    """What a notebook brings to the keys of its units; comments, layout and the text around its code do not count."""
+    code = read_code(suite.path(stem))
+    return {
+        "notebook": {suite.path(stem).name: tree_fingerprint(code)},
+        "code": reached_code(imported_names(code)),
+        "method": {"version": str(suite.notebooks[stem].method)},
+    }
+
+
+def _settings(study: Study) -> Parts:
+    """The sections of ``study.toml`` that shape results."""
+    sections = study.config.model_dump(mode="json", exclude={"running", "publishing", "calendar"})
+    return {f"[{name}]": fingerprint(json.dumps(values, sort_keys=True)) for name, values in sections.items()}
+
+
+def _releases_before(study: Study, ledger: Ledger, quarter: Quarter) -> Parts:
+    """What readers were shown of earlier quarters; building or publishing a quarter never makes its own units stale."""
+    earlier = [each for each in study.config.calendar.quarters if each < quarter]
+    published = [ledger.last_publication(str(each)) for each in earlier]
+    return {each["quarter"]: each["release"] for each in published if each}
+
+
+def _judged(fresh: Planned, study: Study, ledger: Ledger, tables: list[str]) -> Planned:
+    last = ledger.last_ending(fresh.unit.id)
     if last is None:
-        return "never ran"
+        return replace(fresh, due="missing", reason="never ran")
     if last.kind != "ok":
-        return f"failed last time ({last.kind})"
-    if last.key != planned.key:
-        changed = [
-            words for part, words in _REASONS.items() if last.components.get(part) != planned.components.get(part)
-        ]
-        return ", ".join(changed)
+        return replace(fresh, due="failed", reason=f"failed last time ({last.kind})")
+    if last.key != fresh.key:
+        changed = _changed_parts(fresh, last, ledger)
+        return replace(fresh, due="stale", reason=_in_words(changed), changed=changed)
+    folder = fresh.folder(study)
     if not (folder / MANIFEST).is_file():
-        return "result missing"
+        return replace(fresh, due="missing", reason="result missing")
     recorded = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["tables"]
     if any(recorded.get(name) != table_sha256(folder, name) for name in tables):
-        return "result missing or edited"
-    return ""
+        return replace(fresh, due="missing", reason="result missing or edited")
+    return fresh
+
+
+def _changed_parts(fresh: Planned, last: Ending, ledger: Ledger) -> dict[str, list[str]]:
+    """Component that changed → names of the parts that did; none where the ledger does not know the old ones."""
+    changed: dict[str, list[str]] = {}
+    for name in _CHANGED:
+        if last.components.get(name) != fresh.components.get(name):
+            before, now = ledger.parts(last.components.get(name, "")), fresh.parts.get(name, {})
+            changed[name] = sorted(part for part in before | now if before.get(part) != now.get(part)) if before else []
+    return changed
+
+
+def _in_words(changed: dict[str, list[str]]) -> str:
+    return "; ".join(f"{_CHANGED[name]}{_listed(parts)}" for name, parts in changed.items())
+
+
+def _listed(parts: list[str]) -> str:
+    if not parts:
+        return ""
+    shown = ", ".join(part.removeprefix("analysis_lib.") for part in parts[:SHOWN])
+    return f" ({shown}{f' and {len(parts) - SHOWN} more' if len(parts) > SHOWN else ''})"
 
 
 def table_path(folder: Path, name: str) -> Path:

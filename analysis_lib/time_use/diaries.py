@@ -25,12 +25,13 @@ PROBLEM_COLUMNS = ["quarter", "drop", "file", "sheet", "row", "column", "rule", 
 
 
 class SpecialDays(BaseModel):
-    """``calendar.toml``: days that do not have the day type of their weekday."""
+    """``calendar.toml``: days that do not have the day type of their weekday; its deadlines are read by the study."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     holidays: list[dt.date] = []
     working_weekends: list[dt.date] = []
+    deadlines: dict[str, dt.date] = {}
 
 
 def day_activities(
