@@ -283,6 +283,28 @@ DEFAULT_SCALES = (
 )
 
 
+Event = Literal["start", "success", "failure", "lateness"]
+
+
+class Notify(Section):
+    """Who is told of runs. Passwords and tokens stand in the environment, never here."""
+
+    events: list[Event] = Field(
+        default_factory=lambda: ["failure", "lateness"], description="start, success, failure, lateness: what is told"
+    )
+    webhook: str = Field("", description="address to which events are posted; $NAME takes it from the environment")
+    webhook_body: Literal["facts", "text", "msgtype"] = Field(
+        "facts", description="facts: all fields as JSON; text: {text}; msgtype: {msgtype, text: {content}}"
+    )
+    mail_to: list[str] = Field(default_factory=list, description="addresses that get an e-mail")
+    mail_from: str = Field("", description="sender of e-mails")
+    smtp_host: str = Field("localhost", description="server that takes the e-mails")
+    smtp_port: int = Field(25, ge=1, le=65535, description="its port")
+    smtp_security: Literal["none", "starttls", "tls"] = Field("starttls", description="how the connection is protected")
+    smtp_user: str = Field("", description="account there; its password is JIANFU_SMTP_PASSWORD in the environment")
+    seconds: float = Field(10, gt=0, le=60, description="how long to wait for a server")
+
+
 class Running(Section):
     """How units are run."""
 
@@ -294,6 +316,7 @@ class Running(Section):
     )
     workers: int = Field(0, ge=0, description="units at a time; 0: one per core")
     unit_seconds: int = Field(600, gt=0, description="wall-clock limit of a unit")
+    notify: Notify = Notify()  # pyright: ignore[reportCallIssue]
 
 
 class Publishing(Section):

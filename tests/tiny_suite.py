@@ -25,16 +25,17 @@ HAND_OVER = """from pathlib import Path
 (Path(results_dir) / "answer.json").write_text('{"region": "' + region + '", "quarter": "' + quarter + '"}');"""
 
 
-def write_suite(folder: Path, notebooks: dict[str, list[str]]) -> Suite:
+def write_suite(folder: Path, notebooks: dict[str, list[str]], flags: dict[str, str] | None = None) -> Suite:
     """Write notebooks of these code cells, each promising a table ``answer``; a stem ending in -brief is regional."""
     folder.mkdir(exist_ok=True)
+    flags = flags or {}
     entries = []
     for stem, cells in notebooks.items():
         write_notebook(folder / f"{stem}.ipynb", cells)
         entries.append(
             f'[[notebook]]\nfile = "{stem}.ipynb"\ntitle_zh = "题"\ntitle_en = "Title"\nquestion_zh = "问？"\n'
             f'question_en = "What?"\nfor_each = "{"region" if stem.endswith("-brief") else "nation"}"\n'
-            'tables = ["answer"]\n'
+            'tables = ["answer"]\n' + flags.get(stem, "")
         )
     (folder / "suite.toml").write_text("\n".join(entries), encoding="utf-8")
     return Suite(folder)
@@ -69,10 +70,8 @@ def write_tiny_study(folder: Path, *, unit_seconds: int = 60) -> Study:
 _COMMAND = """
 import sys
 from analysis_lib import pipeline
-from analysis_lib.running import executors, units
+from analysis_lib.running import executors
 pipeline.prepare = lambda *arguments, **options: None  # the drop of a tiny study is not meant to be read
-for module in (pipeline, units):  # an edit while tests run is not what they look at
-    module.code_fingerprint = lambda *modules: "the code"
 executors.PRELOAD = ["analysis_lib.running.notebooks"]  # tiny notebooks need no statistics
 from analysis_lib.cli import main
 main()

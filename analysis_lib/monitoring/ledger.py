@@ -106,6 +106,48 @@ class Ledger:
         body = {name: value for name, value in asdict(ending).items() if name not in ("unit_id", "at")}
         self._append("ending", ending.unit_id, body)
 
+    def record_parts(self, component: str, parts: dict[str, str]) -> None:
+        """Record what a component of keys is made from; once is enough, for its hash stands for them."""
+        if self.parts(component) is None:
+            self._append("parts", component, {"parts": parts})
+
+    def parts(self, component: str) -> dict[str, str] | None:
+        """What a component was made from: name → hash or value; None when it was never recorded."""
+        query = "SELECT body FROM entries WHERE kind = 'parts' AND subject = ? ORDER BY seq DESC LIMIT 1"
+        for (body,) in self._read(query, component):
+            return json.loads(body)["parts"]
+        return None
+
+    def record_warning(self, subject: str, text: str) -> None:
+        """Record what went wrong beside a run without stopping it, such as a message that could not be sent."""
+        self._append("warning", subject, {"text": text})
+
+    def warnings(self, subject: str) -> list[dict[str, Any]]:
+        """Warnings about a subject, in the order recorded."""
+        query = "SELECT body FROM entries WHERE kind = 'warning' AND subject = ? ORDER BY seq"
+        return [json.loads(body) for (body,) in self._read(query, subject)]
+
+    def seconds_of_units(self) -> dict[str, list[float]]:
+        """Unit → wall seconds of each time it ended well, oldest first."""
+        seconds: dict[str, list[float]] = {}
+        query = "SELECT subject, body ->> 'seconds' FROM entries WHERE kind = 'ending' AND body ->> 'kind' = 'ok' ORDER BY seq"
+        for unit_id, taken in self._read(query):
+            seconds.setdefault(unit_id, []).append(float(taken))
+        return seconds
+
+    def last_publication(self, quarter: str) -> dict[str, Any] | None:
+        """stopgap"""
+        query = (
+            "SELECT subject, body FROM entries WHERE kind = 'publication' AND subject LIKE ? ORDER BY seq DESC LIMIT 1"
+        )
+        for subject, body in self._read(query, f"{quarter}/%"):
+            return {**json.loads(body), "release": subject, "quarter": quarter}
+        return None
+
+    def record_publication(self, release: str, state: str, **facts: Any) -> None:
+        """stopgap"""
+        self._append("publication", release, {"state": state, **facts})
+
     def record_release(self, quarter: str, release: str, **facts: Any) -> None:
         """Record that pages of a quarter were built."""
         self._append("release", quarter, {"release": release, **facts})

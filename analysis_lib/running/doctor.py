@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
-import re
 import shutil
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 
 from analysis_lib.errors import JianfuError
 from analysis_lib.fingerprints import PACKAGE
 from analysis_lib.monitoring.ledger import Ledger
+from analysis_lib.running.drift import LOCK_FILE, compare_packages
 from analysis_lib.running.runs import ENOUGH_BYTES
-from analysis_lib.running.suite import REPOSITORY
-from analysis_lib.running.units import LOCK_FILE
 from analysis_lib.study import Study
 
 OLDEST_PYTHON = (3, 11)
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +36,13 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """Compare what is installed with the lock file, which may pin one package per version of Python."""
-    path = REPOSITORY / LOCK_FILE
-    if not path.is_file():
+    packages = compare_packages()
+    if packages is None:
         return Finding("packages", False, f"{LOCK_FILE} is not there")
-    pinned: dict[str, set[str]] = defaultdict(set)
-    for name, version in _PIN.findall(path.read_text(encoding="utf-8")):
-        pinned[_normal(name)].add(version)
-    installed = {_normal(each.metadata["Name"]): each.version for each in importlib.metadata.distributions()}
-    differing = [
-        f"{name} {installed[name]} (lock: {', '.join(sorted(versions))})"
-        for name, versions in sorted(pinned.items())
-        if name in installed and installed[name] not in versions
-    ]
-    if differing:
-        return Finding("packages", False, f"differ from {LOCK_FILE}: {'; '.join(differing)}")
-    return Finding("packages", True, f"{len(pinned.keys() & installed)} as in {LOCK_FILE}")
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    if packages.differing:
+        listed = "; ".join(f"{name} {versions}" for name, versions in packages.differing.items())
+        return Finding("packages", False, f"differ from {LOCK_FILE}: {listed}")
+    return Finding("packages", True, f"{packages.n_alike} as in {LOCK_FILE}")
 
 
 def _fonts() -> Finding:

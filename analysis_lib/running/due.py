@@ -1,10 +1,11 @@
-"""What the calendar asks for: quarters to assess, and quarters that are late."""
+"""What the calendar asks for: units to run, and quarters that are late."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from analysis_lib.errors import Late, UsageError
 from analysis_lib.monitoring.ledger import Ledger
@@ -28,11 +29,12 @@ class QuarterStatus:
         Units it has, and how many of them are missing, failed or stale.
     due : datetime.date
         Day by which its assessment should be published.
-    release : str
-        Its latest release; empty when pages were never built.
+    built, published : str
+        Its latest release as built, and the one that readers see; empty when there is none.
     days_late : int
-        Days since the due day without a release. Quarters before the last release, or before the last one due
-        when there is none yet, do not count: a study that starts late owes no reports of the past.
+        Days since the due day without anything published: what is built and not shown to readers is late too. Quarters
+        before the last one published, or before the last one due when there is none yet, do not count: a study that
+        starts late owes no reports of the past.
     """
 
     quarter: Quarter
@@ -40,37 +42,82 @@ class QuarterStatus:
     units: int
     to_run: int
     due: dt.date
-    release: str
+    built: str
+    published: str
     days_late: int
 
 
-def quarters_to_run(planned: list[Planned]) -> list[Quarter]:
-    """Quarters with a unit that is missing, failed or stale, oldest first."""
-    return sorted({each.unit.quarter for each in planned if each.reason})
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What ``run --due`` would do.
+
+    Attributes
+    ----------
+    to_run : list of Planned
+        Units that the study's policy lets run, oldest quarter first.
+    left : list of Planned
+        Units that must run and are left alone: stale ones of a quarter that readers know, and those that the policy
+        leaves to somebody who asks for their quarter.
+    """
+
+    to_run: list[Planned]
+    left: list[Planned]
+
+    @property
+    def quarters(self) -> list[Quarter]:
+        """Quarters with a unit to run, oldest first."""
+        return sorted({each.unit.quarter for each in self.to_run})
+
+
+def due_units(study: Study, ledger: Ledger, planned: list[Planned], today: dt.date) -> Asked:
+    """Units that are missing, failed or stale, as far as ``[running] policy`` and ``rerun_stale`` let them run unasked.
+
+    Which quarters there are is said by the calendar and the drops, not by the clock; the day matters to
+    ``rerun_stale = "not_final"`` alone.
+    """
+    running = study.config.running
+    allowed = {"missing": {"missing"}, "missing_failed": {"missing", "failed"}, "all": {"missing", "failed", "stale"}}
+
+    @cache
+    def is_closed(quarter: Quarter) -> bool:
+        if running.rerun_stale == "always" or ledger.last_publication(str(quarter)) is None:
+            return False
+        return running.rerun_stale == "unpublished" or study.state_of(quarter, today) == "final"
+
+    must_run = sorted((each for each in planned if each.due), key=lambda each: each.unit.quarter)
+    runs = [
+        each.due in allowed[running.policy] and not (each.due == "stale" and is_closed(each.unit.quarter))
+        for each in must_run
+    ]
+    return Asked(
+        [each for each, does in zip(must_run, runs, strict=True) if does],
+        [each for each, does in zip(must_run, runs, strict=True) if not does],
+    )
 
 
 def status(study: Study, ledger: Ledger, planned: list[Planned], today: dt.date) -> list[QuarterStatus]:
     """Where each quarter of the calendar stands that has ended or has data, oldest first."""
     with_data = set(Store(study).quarters_with_data())
     quarters = [each for each in study.config.calendar.quarters if each.last_day < today or each in with_data]
-    releases = {quarter: ledger.last_release(str(quarter)) for quarter in quarters}
+    published = {quarter: ledger.last_publication(str(quarter)) for quarter in quarters}
     owed_from = max(
-        (quarter for quarter in quarters if releases[quarter]),
+        (quarter for quarter in quarters if published[quarter]),
         default=max((quarter for quarter in quarters if study.due_date(quarter) <= today), default=None),
     )
     rows = []
-    for quarter, release in releases.items():
+    for quarter, publication in published.items():
         units = [each for each in planned if each.unit.quarter == quarter]
-        due = study.due_date(quarter)
-        is_owed = not release and owed_from is not None and quarter >= owed_from
+        due, built = study.due_date(quarter), ledger.last_release(str(quarter))
+        is_owed = not publication and owed_from is not None and quarter >= owed_from
         rows.append(
             QuarterStatus(
                 quarter,
                 quarter in with_data,
                 len(units),
-                sum(bool(each.reason) for each in units),
+                sum(bool(each.due) for each in units),
                 due,
-                release["release"] if release else "",
+                built["release"] if built else "",
+                publication["release"] if publication else "",
                 max(0, (today - due).days) if is_owed else 0,
             )
         )
@@ -84,7 +131,7 @@ def check_lateness(rows: list[QuarterStatus], allowed: int) -> None:
         raise Late(
             f"overdue: {', '.join(f'{row.quarter} by {row.days_late} days' for row in late)}",
             where="status",
-            fix="jianfu run --due, then jianfu build; without data: jianfu receive",
+            fix="jianfu run --due --build, then sign and publish; without data: jianfu receive",
         )
 
 

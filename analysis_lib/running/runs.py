@@ -18,14 +18,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from analysis_lib.errors import EnvironmentProblem, Interrupted, LockHeld, UnitFailed
+from analysis_lib.errors import EnvironmentProblem, Interrupted, JianfuError, LockHeld, UnitFailed
 from analysis_lib.monitoring.ledger import Ending, Ledger
 from analysis_lib.parameters import parse_day
 from analysis_lib.quarters import Quarter
+from analysis_lib.running.drift import LOCK_FILE, compare_packages
 from analysis_lib.running.executors import LocalExecutor, start_fork_server, stopping_on_signals
+from analysis_lib.running.notify import notify
 from analysis_lib.running.suite import Suite
 from analysis_lib.running.units import (
     EXECUTED,
@@ -57,6 +60,8 @@ class RunResult:
         One per unit that ran, in the order in which they ended.
     up_to_date : int
         Units that did not have to run.
+    left : int
+        Units that had to run and were left alone, for ``select`` did not take them.
     seconds : float
         Wall time.
     failed_notebooks : dict of str to pathlib.Path
@@ -67,6 +72,7 @@ class RunResult:
     endings: list[Ending]
     up_to_date: int
     seconds: float
+    left: int = 0
     failed_notebooks: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -91,43 +97,87 @@ def run_quarters(
     as_of: str = "",
     workers: int = 0,
     suite: Suite | None = None,
+    select: Callable[[list[Planned]], list[Planned]] | None = None,
+    allow_drift: bool = False,
     command: str = "run",
     progress: Callable[[str], object],
 ) -> RunResult:
     """Bring quarters up to date: run the units that are missing, failed or stale, and those only.
 
-    Call it within `study_lock`. One unit's failure leaves the others alone.
+    Call it within `study_lock`. One unit's failure leaves the others alone, and a quarter whose drops are refused
+    leaves the quarters before it alone: they are finished before the refusal is raised.
+
+    Parameters
+    ----------
+    select : callable, optional
+        Takes what must run, oldest quarter first, and gives what may.
+    allow_drift : bool
+        Run though packages differ from the lock file. The keys of the results, and the ledger, say that they did.
 
     Raises
     ------
+    EnvironmentProblem
+        When packages differ from the lock file, or results cannot be written.
     Interrupted
         After Ctrl-C or SIGTERM, with everything tidied.
     """
     started = time.monotonic()
     suite = suite or Suite.find()
     planned = plan_quarters(study, quarters, as_of, suite)
-    to_run = [each for each in planned if each.reason]
+    must_run = sorted((each for each in planned if each.due), key=lambda each: each.unit.quarter)
+    to_run = select(must_run) if select else must_run
+    up_to_date, left = len(planned) - len(must_run), len(must_run) - len(to_run)
     if not to_run:
-        return RunResult("", [], len(planned), time.monotonic() - started)
-    start_fork_server()  # imports while this process prepares the tables
-    check_room(study)
+        return RunResult("", [], up_to_date, time.monotonic() - started, left)
     ledger = Ledger(study.ledger)
     run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    ledger.start_run(run_id, command, units=len(to_run), host=socket.gethostname(), pid=os.getpid())
+    about: dict[str, Any] = {"run_id": run_id, "quarters": sorted({str(each.unit.quarter) for each in to_run})}
+    notify(study, "start", progress, **about, units=len(to_run))
     try:
-        with stopping_on_signals():
-            endings = _run(study, suite, to_run, run_id, workers, progress)
-    except Interrupted as stopped:
-        ledger.finish_run(run_id, stopped.exit_code)
+        drift = _drift(allow_drift)
+        start_fork_server()  # imports while this process prepares the tables
+        check_room(study)
+        facts = {"drift": drift} if drift else {}
+        ledger.start_run(run_id, command, units=len(to_run), host=socket.gethostname(), pid=os.getpid(), **facts)
+        try:
+            with stopping_on_signals():
+                endings = _run(study, suite, to_run, run_id, workers, progress)
+        except (Exception, Interrupted) as error:
+            ledger.finish_run(run_id, getattr(error, "exit_code", 1))
+            raise
+    except (Exception, Interrupted) as error:
+        notify(study, "failure", progress, **about, exit_code=getattr(error, "exit_code", 1), kind=type(error).__name__)
         raise
-    except Exception as error:
-        ledger.finish_run(run_id, getattr(error, "exit_code", 1))
-        raise
-    result = RunResult(
-        run_id, endings, len(planned) - len(to_run), time.monotonic() - started, _failed_notebooks(study, to_run)
+    seconds = time.monotonic() - started
+    result = RunResult(run_id, endings, up_to_date, seconds, left, _failed_notebooks(study, to_run))
+    exit_code = UnitFailed.exit_code if result.failed else 0
+    ledger.finish_run(run_id, exit_code)
+    notify(
+        study,
+        "failure" if result.failed else "success",
+        progress,
+        **about,
+        units=len(endings),
+        failed=[f"{each.unit_id}: {each.kind}" for each in result.failed],
+        exit_code=exit_code,
+        seconds=round(seconds),
     )
-    ledger.finish_run(run_id, UnitFailed.exit_code if result.failed else 0)
     return result
+
+
+def _drift(is_allowed: bool) -> dict[str, str]:
+    """Packages that differ from the lock file; raises unless that is allowed."""
+    packages = compare_packages()
+    if packages is None or not packages.differing:
+        return {}
+    if not is_allowed:
+        raise EnvironmentProblem(
+            f"packages differ from {LOCK_FILE}: "
+            + "; ".join(f"{name} {versions}" for name, versions in packages.differing.items()),
+            where="run",
+            fix="make setup installs what is locked; --allow-drift runs all the same, and nobody can repeat the result",
+        )
+    return packages.differing
 
 
 def _failed_notebooks(study: Study, ran: list[Planned]) -> dict[str, Path]:
@@ -140,10 +190,21 @@ def _run(
 ) -> list[Ending]:
     from analysis_lib import pipeline
 
+    refused: JianfuError | None = None
+    prepared: set[Quarter] = set()
     for quarter in sorted({each.unit.quarter for each in to_run}):
-        as_of = parse_day(to_run[0].unit.as_of)
-        pipeline.prepare(study, quarter, as_of, progress)
+        try:
+            pipeline.prepare(study, quarter, parse_day(to_run[0].unit.as_of), progress)
+        except JianfuError as error:
+            refused = error
+            break
+        prepared.add(quarter)
+    to_run = [each for each in to_run if each.unit.quarter in prepared]
     ledger = Ledger(study.ledger)
+    for component, parts in {
+        each.components[name]: parts for each in to_run for name, parts in each.parts.items()
+    }.items():
+        ledger.record_parts(component, parts)
     jobs = {each.unit.id: (_job(study, suite, each), each) for each in to_run}
     executor = LocalExecutor(workers or study.config.running.workers or os.cpu_count() or 1)
     endings: list[Ending] = []
@@ -176,6 +237,8 @@ def _run(
         for job in executor.in_flight:
             settle(job, Outcome("interrupted", "the run was stopped"))
         raise
+    if refused:
+        raise refused
     return endings
 
 

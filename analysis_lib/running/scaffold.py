@@ -6,8 +6,9 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -80,9 +81,9 @@ def _new_study_toml() -> str:
         "calendar": {"first": str(quarter), "last": str(quarter.shift(3))},
     }
     lines = ["# Every key of a study with its default. Take the # away to set another value.", ""]
-    for name, section in _sections():
+    for name, section in _sections(StudyConfig).items():
         lines.append(f"[{name}]")
-        for key, field in _model(section).model_fields.items():
+        for key, field in _keys(section).items():
             value = given.get(name, {}).get(key)
             entry = f"{key} = {_toml(value)}" if value is not None else f"# {key} = {_toml(_default(field))}"
             lines.append(f"{entry}  # {field.description}" if field.description else entry)
@@ -94,10 +95,10 @@ def _new_study_toml() -> str:
 def render_config(config: StudyConfig) -> str:
     """The whole configuration as TOML: each value in force, whether it is the default, and what it means."""
     lines = []
-    for name, section in _sections():
+    for name, section in _sections(StudyConfig).items():
         lines.append(f"[{name}]")
-        values = getattr(config, name)
-        for key, field in _model(section).model_fields.items():
+        values = attrgetter(name)(config)
+        for key, field in _keys(section).items():
             remarks = [field.description] if field.description else []
             if not field.is_required() and getattr(values, key) == _default(field):
                 remarks.append("(default)")
@@ -105,10 +106,6 @@ def render_config(config: StudyConfig) -> str:
             lines.append(f"{key} = {_toml(getattr(values, key))}{comment}")
         lines.append("")
     return "\n".join([*lines, *_scale_lines(config.scales), ""])
-
-
-def _sections() -> list[tuple[str, FieldInfo]]:
-    return [(name, section) for name, section in StudyConfig.model_fields.items() if name != "scales"]
 
 
 def _scale_lines(scales: Sequence[ScaleSettings]) -> list[str]:
@@ -120,10 +117,22 @@ def _scale_lines(scales: Sequence[ScaleSettings]) -> list[str]:
     return lines
 
 
-def _model(section: FieldInfo) -> type[BaseModel]:
-    assert isinstance(section.annotation, type)
-    assert issubclass(section.annotation, BaseModel)
-    return section.annotation
+def _sections(model: type[BaseModel], within: str = "") -> dict[str, type[BaseModel]]:
+    """Dotted name → section, each before those within it."""
+    found: dict[str, type[BaseModel]] = {}
+    for name, field in model.model_fields.items():
+        if _is_section(field):
+            section = cast(type[BaseModel], field.annotation)
+            found |= {f"{within}{name}": section, **_sections(section, f"{within}{name}.")}
+    return found
+
+
+def _keys(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {key: field for key, field in section.model_fields.items() if not _is_section(field)}
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
 def _default(field: FieldInfo) -> Any:

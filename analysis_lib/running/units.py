@@ -16,10 +16,10 @@ from analysis_lib.fingerprints import files_fingerprint, fingerprint, imported_n
 from analysis_lib.monitoring.ledger import Ending, EndingKind, Ledger
 from analysis_lib.parameters import parse_day
 from analysis_lib.quarters import Quarter
+from analysis_lib.running.drift import LOCK_FILE, compare_packages
 from analysis_lib.running.suite import REPOSITORY, Suite, check_parameters, read_code
 from analysis_lib.study import NATION, Study
 
-LOCK_FILE = "requirements.lock"
 SHOWN = 3  # changed parts named in a reason; --json has them all
 EXECUTED, TABLES, MANIFEST, FAILED = "executed.ipynb", "tables", "unit.json", "failed"
 _CHANGED = {  # component of a key → what a person calls a difference in it
@@ -166,10 +166,14 @@ def plan(
 
     Every parameter is checked here, before anything runs.
     """
-    data_of, releases_before = cache(data_parts), cache(partial(_releases_before, study, ledger))
+    data_of, releases_before = cache(partial(data_parts, study)), cache(partial(_releases_before, study, ledger))
     notebooks = {stem: _notebook_parts(suite, stem) for stem in {unit.notebook for unit in units}}
     settings = _settings(study)
-    lock = {LOCK_FILE: files_fingerprint([REPOSITORY / LOCK_FILE], base=REPOSITORY)}
+    packages = compare_packages()
+    lock = {
+        LOCK_FILE: files_fingerprint([REPOSITORY / LOCK_FILE], base=REPOSITORY),
+        **(packages.differing if packages else {}),
+    }
     planned = []
     for unit in units:
         check_parameters(suite.path(unit.notebook), {"study": "", "results_dir": "", **unit.parameters})
@@ -177,7 +181,7 @@ def plan(
             **notebooks[unit.notebook],
             "lock": lock,
             "parameters": unit.parameters | settings,
-            "data": data_of(study, unit.quarter, parse_day(unit.as_of)),
+            "data": data_of(unit.quarter, parse_day(unit.as_of)),
         }
         if suite.notebooks[unit.notebook].reads_releases:
             parts["releases"] = releases_before(unit.quarter)
@@ -238,7 +242,8 @@ def _changed_parts(fresh: Planned, last: Ending, ledger: Ledger) -> dict[str, li
     for name in _CHANGED:
         if last.components.get(name) != fresh.components.get(name):
             before, now = ledger.parts(last.components.get(name, "")), fresh.parts.get(name, {})
-            changed[name] = sorted(part for part in before | now if before.get(part) != now.get(part)) if before else []
+            known = {} if before is None else before | now
+            changed[name] = sorted(part for part in known if (before or {}).get(part) != now.get(part))
     return changed
 
 
