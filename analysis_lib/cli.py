@@ -21,12 +21,15 @@ from analysis_lib.errors import (
     InputRejected,
     Interrupted,
     JianfuError,
+    Late,
     UnitFailed,
     UsageError,
     did_you_mean,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pandas import DataFrame
 
     from analysis_lib.ingest.revisions import Counts
@@ -267,10 +270,16 @@ def run(
     workers: WorkersOption = 0,
     then_build: Annotated[bool, typer.Option("--build", help="Build what is complete afterwards.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why.")] = False,
+    allow_drift: Annotated[
+        bool, typer.Option("--allow-drift", help="Run though packages differ from the lock file; the record says so.")
+    ] = False,
     study: StudyOption = "data",
     as_json: JsonOption = False,
 ) -> None:
     """Run the notebooks of quarters: units that are missing, failed or stale, and those only.
+
+    --due leaves to you what [running] policy and rerun_stale in study.toml leave to you, such as stale units of a
+    quarter that readers know; --quarter and --all run everything that must.
 
     Examples: jianfu run --quarter 2026Q3 · jianfu run --due --build · jianfu run --all --workers 4
     """
@@ -281,29 +290,41 @@ def run(
         raise UsageError("name what to run", where="run", fix="give one of --quarter Q, --due, --all")
     if then_build and as_of:
         raise UsageError("what was known then is not published again", where="run", fix="leave out --build or --as-of")
+    select = partial(_due, opened) if due else None
     if dry_run:
-        _show_plan(_planned(opened, quarter, as_of), as_json)
+        _show_plan(opened, _planned(opened, quarter, as_of), as_json, workers, select)
         return
     with study_lock(opened):
         quarters = _quarters(opened, quarter, as_of)
-        result = _run(opened, quarters, as_of, workers)
-        if then_build and not result.failed:
-            _build(opened, quarters)
+        result = _run(opened, quarters, as_of, workers, select, allow_drift)
+        if then_build and not result.failed and (complete := _without_left(opened, quarters, result)):
+            _build(opened, complete)
     rows = [asdict(each) for each in result.endings]
     text = "\n".join(f"{each.unit_id}\t{each.kind}" for each in result.endings)
-    _show({"run_id": result.run_id, "up_to_date": result.up_to_date, "endings": rows}, as_json, text or "up to date")
+    _show(
+        {"run_id": result.run_id, "up_to_date": result.up_to_date, "left": result.left, "endings": rows},
+        as_json,
+        text or _idle(result),
+    )
     _fail_if_units_failed(result)
 
 
 @app.command()
 def plan(
-    quarter: QuarterOption = "", as_of: AsOfOption = "", study: StudyOption = "data", as_json: JsonOption = False
+    quarter: QuarterOption = "",
+    due: DueOption = False,
+    as_of: AsOfOption = "",
+    workers: WorkersOption = 0,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
 ) -> None:
-    """Say for each unit whether it would run, and why.
+    """Say for each unit whether it would run and why, how long that takes, and which published numbers could move.
 
-    Example: jianfu plan --quarter 2026Q3
+    Examples: jianfu plan --quarter 2026Q3 · jianfu plan --due · jianfu plan --json
     """
-    _show_plan(_planned(_open(study), quarter, as_of), as_json)
+    opened = _open(study)
+    select = partial(_due, opened) if due else None
+    _show_plan(opened, _planned(opened, quarter, as_of), as_json, workers, select)
 
 
 @app.command()
@@ -312,12 +333,15 @@ def status(
     study: StudyOption = "data",
     as_json: JsonOption = False,
 ) -> None:
-    """Say where each quarter stands: data, units to run, due day, release.
+    """Say where each quarter stands: data, units to run, due day, what is built, what readers see, days late.
+
+    A quarter is late until it is published; what is built and not signed is late too.
 
     Example: jianfu status --fail-if-late 14d
     """
     from analysis_lib.monitoring.ledger import Ledger
     from analysis_lib.running import due
+    from analysis_lib.running.notify import notify
     from analysis_lib.running.runs import plan_quarters
     from analysis_lib.tables.store import Store
 
@@ -331,47 +355,16 @@ def status(
     if last:
         end = "never ended: it was killed" if last.exit_code is None else f"exit {last.exit_code} at {last.ended}"
         say(f"last run {last.run_id} ({last.command}): {end}")
-    good = [row["quarter"] for row in rows if row["release"] and not row["to_run"]]
-    say(f"last good quarter: {good[-1] if good else 'none'}")
+    good = [row["quarter"] for row in rows if row["published"]]
+    say(f"last quarter published: {good[-1] if good else 'none'}")
     _show({"quarters": rows, "last_run": asdict(last) if last else None}, as_json, _table(rows))
     if allowed is not None:
-        due.check_lateness(statuses, allowed)
-
-
-@app.command()
-def scenario(
-    change: Annotated[
-        list[str] | None, typer.Option("--change", help="NAME=-50%, NAME=-1 or NAME=<=3; may be repeated.")
-    ] = None,
-    halve: Annotated[list[str] | None, typer.Option("--halve", help="NAME, the same as NAME=-50%.")] = None,
-    quarter: QuarterOption = "",
-    as_of: AsOfOption = "",
-    study: StudyOption = "data",
-    as_json: JsonOption = False,
-) -> None:
-    """Say what the model of hours lost gives if answers were otherwise: an association, not the effect of acting.
-
-    NAME is a term of reference/drivers.toml or its column. Without a change, the scenarios declared there are told.
-
-    Example: jianfu scenario --halve inspections_received
-    """
-    from analysis_lib.disclosure.protect import protect
-    from analysis_lib.parameters import RunParameters
-    from analysis_lib.pipeline import load_officials, periods
-    from analysis_lib.publishing.sentences import display_table
-    from analysis_lib.survey.scenarios import declared_scenarios, told_scenario
-
-    opened = _open(study)
-    asked = str(_quarter(opened, quarter) if quarter else _latest(opened))
-    run = RunParameters.parse(study=study, quarter=asked, as_of=as_of)
-    period, pooled = list(periods(run).pooled.items())[-1]
-    wanted = ",".join([*(change or []), *(f"{name}=-50%" for name in halve or [])])
-    officials = load_officials(run)
-    where = {"study": run.study, "period": period, "quarters": pooled}
-    rows = told_scenario(officials, wanted, **where) if wanted else declared_scenarios(officials, **where)
-    shown = display_table(protect(rows, "scenarios", study=run.study), study=run.study, language="en")
-    say("association, not effect: those with fewer of these differ in other ways too")
-    _show(shown.to_dict("records"), as_json, shown.to_string(index=False))
+        try:
+            due.check_lateness(statuses, allowed)
+        except Late:
+            late = [f"{each.quarter} by {each.days_late} days" for each in statuses if each.days_late > allowed]
+            notify(opened, "lateness", say, late=late)
+            raise
 
 
 # -- publishing ---------------------------------------------------------------------------------------
@@ -565,20 +558,92 @@ def _planned(study: Study, quarter: str, as_of: str) -> list[Planned]:
     return plan_quarters(study, _quarters(study, quarter, as_of), as_of)
 
 
-def _show_plan(planned: list[Planned], as_json: bool) -> None:
-    rows = [{"unit": each.unit.id, "reason": each.reason or "up to date", "key": each.key} for each in planned]
-    say(f"{sum(bool(each.reason) for each in planned)} of {len(planned)} units would run")
+def _due(study: Study, planned: list[Planned]) -> list[Planned]:
+    """Units that a timer runs; what it leaves to somebody who asks is said."""
+    from analysis_lib.monitoring.ledger import Ledger
+    from analysis_lib.running.due import due_units
+
+    asked = due_units(study, Ledger(study.ledger), planned, study.today())
+    for quarter in sorted({each.unit.quarter for each in asked.left}):
+        left = sum(each.unit.quarter == quarter for each in asked.left)
+        say(f"{quarter}: {left} units left alone; jianfu run --quarter {quarter} runs them")
+    return asked.to_run
+
+
+def _without_left(study: Study, quarters: list[Quarter], result: RunResult) -> list[Quarter]:
+    """Quarters to build: not those of which units were left alone."""
+    if not result.left:
+        return quarters
+    return [quarter for quarter in quarters if not any(each.due for each in _planned(study, str(quarter), ""))]
+
+
+def _show_plan(
+    study: Study,
+    planned: list[Planned],
+    as_json: bool,
+    workers: int,
+    select: Callable[[list[Planned]], list[Planned]] | None,
+) -> None:
+    from analysis_lib.monitoring.ledger import Ledger
+    from analysis_lib.running.expected import expected
+    from analysis_lib.running.suite import Suite
+
+    must_run = [each for each in planned if each.due]
+    to_run = select(must_run) if select else must_run
+    runs = {each.unit.id for each in to_run}
+    workers = workers or study.config.running.workers or os.cpu_count() or 1
+    told = expected(to_run, Suite.find(), Ledger(study.ledger), workers=workers)
+    rows = [
+        {
+            "unit": each.unit.id,
+            "runs": each.unit.id in runs,
+            "due": each.due,
+            "reason": each.reason or "up to date",
+            "changed": each.changed,
+            "key": each.key,
+            "seconds": told.seconds.get(each.unit.id),
+            "could_move": told.moves.get(each.unit.id, []),
+        }
+        for each in planned
+    ]
+    say(f"{len(to_run)} of {len(planned)} units would run{_in_about(told.wall_seconds, len(told.unknown))}")
+    for unit, tables in told.moves.items():
+        say(f"published numbers could move: {unit}: {', '.join(tables)}")
     _show(rows, as_json, "\n".join(f"{row['unit']}\t{row['reason']}" for row in rows))
 
 
-def _run(study: Study, quarters: list[Quarter], as_of: str, workers: int) -> RunResult:
+def _in_about(seconds: float, n_unknown: int) -> str:
+    known = f" in about {seconds:.0f} s" if seconds else ""
+    return f"{known}, {n_unknown} of them for the first time" if n_unknown else known
+
+
+def _run(
+    study: Study,
+    quarters: list[Quarter],
+    as_of: str,
+    workers: int,
+    select: Callable[[list[Planned]], list[Planned]] | None = None,
+    allow_drift: bool = False,
+) -> RunResult:
     from analysis_lib.running.runs import run_quarters
 
-    command = "jianfu " + " ".join(sys.argv[1:])
-    result = run_quarters(study, quarters, as_of=as_of, workers=workers, command=command, progress=say)
+    result = run_quarters(
+        study,
+        quarters,
+        as_of=as_of,
+        workers=workers,
+        select=select,
+        allow_drift=allow_drift,
+        command="jianfu " + " ".join(sys.argv[1:]),
+        progress=say,
+    )
     ran = f"run {result.run_id}: {len(result.endings)} units ran, {result.up_to_date} up to date"
-    say(f"{ran} ({result.seconds:.1f} s)" if result.run_id else f"up to date ({result.seconds:.1f} s)")
+    say(f"{ran} ({result.seconds:.1f} s)" if result.run_id else f"{_idle(result)} ({result.seconds:.1f} s)")
     return result
+
+
+def _idle(result: RunResult) -> str:
+    return f"nothing due, {result.left} units left alone" if result.left else "up to date"
 
 
 def _fail_if_units_failed(result: RunResult) -> None:

@@ -135,18 +135,17 @@ class Ledger:
             seconds.setdefault(unit_id, []).append(float(taken))
         return seconds
 
-    def last_publication(self, quarter: str) -> dict[str, Any] | None:
-        """stopgap"""
-        query = (
-            "SELECT subject, body FROM entries WHERE kind = 'publication' AND subject LIKE ? ORDER BY seq DESC LIMIT 1"
-        )
-        for subject, body in self._read(query, f"{quarter}/%"):
-            return {**json.loads(body), "release": subject, "quarter": quarter}
-        return None
-
     def record_publication(self, release: str, state: str, **facts: Any) -> None:
-        """stopgap"""
+        """Record a step of showing a release, such as ``2026Q3/r1``, to readers."""
         self._append("publication", release, {"state": state, **facts})
+
+    def last_publication(self, quarter: str) -> dict[str, Any] | None:
+        """The publication in force of a quarter: the last that came to its end; None when readers saw none."""
+        query = """SELECT subject, body FROM entries WHERE kind = 'publication' AND subject LIKE ? || '/%'
+                   AND body ->> 'state' = 'published' ORDER BY seq DESC LIMIT 1"""
+        for release, body in self._read(query, quarter):
+            return {**json.loads(body), "release": release, "quarter": quarter}
+        return None
 
     def record_release(self, quarter: str, release: str, **facts: Any) -> None:
         """Record that pages of a quarter were built."""

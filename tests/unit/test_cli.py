@@ -186,7 +186,7 @@ def test_status_shows_quarters_and_the_dead_mans_switch_exits_8(
 ) -> None:
     code, out, err = call(capsys, monkeypatch, "status", "--study", str(study.root))
     assert code == 0
-    assert "last good quarter: none" in err
+    assert "last quarter published: none" in err
     assert [line.split("\t")[:4] for line in out.splitlines() if line.startswith("2026Q3")] == [
         ["2026Q3", "True", "3", "3"]
     ]
