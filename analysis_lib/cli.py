@@ -367,6 +367,29 @@ def status(
             raise
 
 
+@app.command()
+def schedule(
+    timer: Annotated[Literal["cron", "systemd", "airflow", "dagster", "github"], typer.Argument(help="Which timer.")],
+    into: Annotated[Path | None, typer.Option(help="Write the files into this folder; printed otherwise.")] = None,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a timer needs: a cron line, systemd units with catch-up, an Airflow or Dagster file, a GitHub workflow.
+
+    Examples: jianfu schedule cron · jianfu schedule systemd --into units
+    """
+    from analysis_lib.running.schedule import SIXTY_DAYS, timer_files, write_files
+
+    files = timer_files(_open(study), timer)
+    if timer == "github":
+        say(f"warning: {SIXTY_DAYS}")
+    if into:
+        _show(files, as_json, "\n".join(str(path) for path in write_files(files, into)))
+    else:
+        name_of = "# -- {} --\n" if len(files) > 1 else ""
+        _show(files, as_json, "\n".join(name_of.format(name) + text for name, text in files.items()))
+
+
 # -- publishing ---------------------------------------------------------------------------------------
 
 
