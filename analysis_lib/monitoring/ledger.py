@@ -107,6 +107,32 @@ class Ledger:
         entries = self._entries.of("ending")
         return [Ending(unit_id=entry.subject, **entry.body) for entry in entries if entry.body["run_id"] == run_id]
 
+    def record_parts(self, component: str, parts: dict[str, str]) -> None:
+        """Record what a component of keys is made from; once is enough, for its hash stands for them."""
+        if self.parts(component) is None:
+            self._entries.append("parts", component, {"parts": parts})
+
+    def parts(self, component: str) -> dict[str, str] | None:
+        """What a component was made from: name → hash or value; None when it was never recorded."""
+        last = self._entries.last("parts", component)
+        return last.body["parts"] if last else None
+
+    def record_warning(self, subject: str, text: str) -> None:
+        """Record what went wrong beside a run without stopping it, such as a message that could not be sent."""
+        self._entries.append("warning", subject, {"text": text})
+
+    def warnings(self, subject: str) -> list[dict[str, Any]]:
+        """Warnings about a subject, in the order recorded."""
+        return self._all("warning", "subject", subject)
+
+    def seconds_of_units(self) -> dict[str, list[float]]:
+        """Unit → wall seconds of each time it ended well, oldest first."""
+        seconds: dict[str, list[float]] = {}
+        for entry in self._entries.of("ending"):
+            if entry.body["kind"] == "ok":
+                seconds.setdefault(entry.subject, []).append(float(entry.body["seconds"]))
+        return seconds
+
     # -- releases -------------------------------------------------------------------------------------
 
     def record_release(self, quarter: str, release: str, **facts: Any) -> None:
