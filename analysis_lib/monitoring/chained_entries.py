@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 from analysis_lib.errors import EnvironmentProblem, NotReproducible
 
 BUSY_SECONDS = 30  # how long a writer waits for another process to finish its entry
+PAUSE_SECONDS = 0.02
 ROWS_SHA256 = "rows_sha256"  # where an entry holds the digest of its rows
 _VERSION = 2  # 2: rows and head; a schema only ever grows, so that an older file is brought up to date in place
 
@@ -161,7 +163,7 @@ class ChainedEntries:
         except sqlite3.OperationalError as error:
             raise EnvironmentProblem(str(error), where=self.path.name, fix="make the study folder writable") from error
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")
             if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
                 connection.executescript(_SCHEMA)
@@ -174,6 +176,19 @@ class ChainedEntries:
             ) from error
         finally:
             connection.close()
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Write ahead of the file; SQLite does not wait by itself where two processes ask for that of a new file."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_SECONDS)
 
 
 def _entry(row: tuple) -> Entry:
