@@ -232,6 +232,50 @@ def withdraw(
 
 
 @app.command()
+def reproduce(
+    release: Annotated[str, typer.Argument(help="Such as 2026Q3/r1.")],
+    now: Annotated[
+        bool, typer.Option("--now", help="Show what the same quarter gives as known now beside it.")
+    ] = False,
+    workers: WorkersOption = 0,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a release again from exactly the drops it read, and compare every byte; exit 5 when one differs.
+
+    Example: jianfu reproduce 2026Q3/r1 --now
+    """
+    from analysis_lib.running.reproduce import check_same, reproduce
+
+    found = reproduce(_open(study), release, now=now, workers=workers, progress=say)
+    say(f"{found.files - len(found.differing)} of {found.files} files are the same, byte for byte")
+    _show(asdict(found), as_json, _table(found.headline))
+    check_same(found)
+
+
+@app.command()
+def settling(
+    quarter: QuarterOption = "",
+    at_most: Annotated[int, typer.Option("--vintages", min=2, help="Days of receipt estimated per quarter.")] = 8,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Say how fast the headline settles: days after the quarter until what came later no longer mattered.
+
+    For the team's own quality report: it shows what few late returns changed, which is not for publication.
+
+    Example: jianfu settling --quarter 2026Q2
+    """
+    from analysis_lib.running.runs import study_lock
+    from analysis_lib.running.vintages import settling_of
+
+    opened = _open(study)
+    with study_lock(opened):
+        rows = _records(settling_of(opened, _quarters(opened, quarter, ""), at_most=at_most))
+    _show(rows, as_json, _table(rows))
+
+
+@app.command()
 def check(quarter: QuarterOption = "", study: StudyOption = "data", as_json: JsonOption = False) -> None:
     """Read everything without running: configuration, reference files, and each drop for its problems.
 

@@ -42,13 +42,19 @@ def prepare(
 def prepare_store(store: Store, quarter: Quarter, progress: Callable[[str], object] | None = None) -> None:
     """As `prepare`, from the drops that a store shows: those known on a day, or those that a release pinned."""
     for past in store.quarters_with_data():
-        if past <= quarter and not store.has(past, measured_fingerprint(store, past)):
-            if progress:
-                progress(f"{past}: reading raw drops")
-            tidy = ingest(store, past)
-            if progress:
-                progress(f"{past}: diaries to hours")
-            measure(store, past, tidy)
+        if past <= quarter:
+            _bring_up(store, past, progress)
+
+
+def _bring_up(store: Store, quarter: Quarter, progress: Callable[[str], object] | None = None) -> None:
+    if store.has(quarter, measured_fingerprint(store, quarter)):
+        return
+    if progress:
+        progress(f"{quarter}: reading raw drops")
+    tidy = ingest(store, quarter)
+    if progress:
+        progress(f"{quarter}: diaries to hours")
+    measure(store, quarter, tidy)
 
 
 def ingest(store: Store, quarter: Quarter) -> dict[str, pd.DataFrame]:
@@ -140,6 +146,12 @@ def officials_in(store: Store, quarter: Quarter) -> pd.DataFrame:
         )
     frames = [store.read("official_quarters", each, measured_fingerprint(store, each)) for each in past]
     return pd.concat(frames, ignore_index=True)
+
+
+def officials_of(store: Store, quarter: Quarter) -> pd.DataFrame:
+    """Official-quarters of one quarter alone, from the drops that a store shows."""
+    _bring_up(store, quarter)
+    return store.read("official_quarters", quarter, measured_fingerprint(store, quarter))
 
 
 def load(run: RunParameters, name: str) -> pd.DataFrame:
