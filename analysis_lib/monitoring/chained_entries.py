@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -120,6 +121,19 @@ class ChainedEntries:
         """Rows that belong to an entry, in the order given."""
         query = "SELECT body FROM entry_rows WHERE seq = ? ORDER BY position"
         return [json.loads(body) for (body,) in self._read(query, entry.seq)]
+
+    def copy(self, target: Path, *, before: int | None = None) -> None:
+        """Copy the entries, or those before one, into a new file with their rows and chain."""
+        until = sys.maxsize if before is None else before
+        entries = self._read("SELECT * FROM entries WHERE seq < ? ORDER BY seq", until)
+        rows = self._read("SELECT * FROM entry_rows WHERE seq < ?", until)
+        with ChainedEntries(target)._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", entries)
+            connection.executemany("INSERT INTO entry_rows VALUES (?, ?, ?)", rows)
+            if entries:
+                connection.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (entries[-1][0], entries[-1][-1]))
+            connection.execute("COMMIT")
 
     def verify(self) -> int:
         """Check every hash; returns the number of entries.

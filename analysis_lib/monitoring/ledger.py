@@ -216,6 +216,12 @@ class Ledger:
 
     # -- the file -------------------------------------------------------------------------------------
 
+    def copy(self, target: Path, *, before: str = "") -> None:
+        """Copy the ledger into a new file: all of it, or what it knew just before a release was recorded."""
+        made = self._entries.of("release", _quarter(before)) if before else []
+        first = next((entry.seq for entry in made if entry.body["release"] == before), None)
+        self._entries.copy(target, before=first)
+
     def verify_chain(self) -> int:
         """Check the hash chain and the rows it covers; returns the number of entries.
 
