@@ -53,6 +53,7 @@ def write_notebook(path: Path, cells: list[str]) -> None:
 
 def write_tiny_study(folder: Path, *, unit_seconds: int = 60) -> Study:
     """A study with one drop that nobody reads, so that its quarter counts as one with data."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     study = write_study(folder)
     with (folder / "study.toml").open("a", encoding="utf-8") as stream:
         stream.write(f"[running]\nunit_seconds = {unit_seconds}\nworkers = 2\n")
