@@ -271,3 +271,15 @@ def test_writers_killed_at_any_moment_leave_whole_entries_only(ledger: Ledger) -
             written += 3 + len(rest)
     assert ledger.verify_chain() >= written, "an entry that was said to be written is there"
     assert len(ledger.cells("2026Q3/r1")) == 500
+
+
+def test_a_copy_knows_what_was_known_before_a_release_and_its_chain_holds(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.record_release("2026Q2", "2026Q2/r1")
+    ledger.record_cells("2026Q2/r1", [{"unit": "a"}])
+    ledger.record_release("2026Q3", "2026Q3/r1")
+    before, whole = Ledger(tmp_path / "before.sqlite"), Ledger(tmp_path / "whole.sqlite")
+    ledger.copy(before.path, before="2026Q3/r1")
+    ledger.copy(whole.path)
+    assert (before.verify_chain(), whole.verify_chain()) == (2, 3)
+    assert before.cells("2026Q2/r1") == ledger.cells("2026Q2/r1")
+    assert [each["release"] for each in before.releases()] == ["2026Q2/r1"]
