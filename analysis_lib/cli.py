@@ -60,6 +60,7 @@ DueOption = Annotated[bool, typer.Option("--due", help="Quarters whose assessmen
 AsOfOption = Annotated[str, typer.Option("--as-of", help="As known on this day; nothing received later is read.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="Units at a time; 0: one per core.")]
 AfterFinalOption = Annotated[str, typer.Option(help="Who allows it after the quarter is final, and why.")]
+ReleaseArgument = Annotated[str, typer.Argument(help="A release, such as 2026Q3/r1.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -90,6 +91,8 @@ def _jianfu(
     jianfu assess                                  demonstration: simulate, run, build, print the headline
 
     jianfu receive answers.xlsx --quarter 2026Q3 --instrument my-v1 --source "survey team" --study my-study
+
+    jianfu publish 2026Q3/r1                       after verify, and sign by two people
 
     jianfu run --due && jianfu build               what a timer calls each week
 
@@ -439,7 +442,9 @@ def schedule(
 
 @app.command()
 def build(quarter: QuarterOption = "", study: StudyOption = "data", as_json: JsonOption = False) -> None:
-    """Build pages and downloads of a quarter, or of every quarter that is complete, and the site.
+    """Build pages and downloads of a quarter, or of every quarter that is complete, as candidates, and a preview.
+
+    What readers see does not change: see verify, sign and publish.
 
     Example: jianfu build --quarter 2026Q3
     """
@@ -453,17 +458,129 @@ def build(quarter: QuarterOption = "", study: StudyOption = "data", as_json: Jso
 
 
 @app.command()
-def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+def verify(study: StudyOption = "data", as_json: JsonOption = False) -> None:
+    """Check the ledger's chain, every release, the site and the drops that releases pin; exit 5 names what differs.
+
+    Example: jianfu verify
+    """
+    from analysis_lib.running import releases
+
+    checked = releases.verify(_open(study))
+    _show(checked, as_json, "\n".join(f"{name}\t{count}" for name, count in checked.items()))
+
+
+@app.command()
+def sign(
+    release: ReleaseArgument,
+    name: Annotated[str, typer.Option(help="Who signs.")],
+    role: Annotated[str, typer.Option(help="In which role.")],
+    accept_jump: Annotated[str, typer.Option(help="Why a headline may move by more than four standard errors.")] = "",
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a candidate: two different people must, before it can be published. A changed candidate is signed anew.
+
+    Example: jianfu sign 2026Q3/r1 --name "A. Reader" --role statistician
+    """
+    from analysis_lib.running import releases
+    from analysis_lib.running.runs import study_lock
+
+    opened = _open(study)
+    with study_lock(opened):
+        signed = releases.sign(opened, release, name, role, accept_jump=accept_jump)
+    _show(signed, as_json, f"{release} signed by {signed['signed_by']} of {releases.SIGNATURES}")
+
+
+@app.command()
+def publish(
+    release: Annotated[str, typer.Argument(help="A signed candidate, such as 2026Q3/r1.")] = "",
+    to: Annotated[str, typer.Option("--to", help="Put a release back that was published before.")] = "",
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Show a signed candidate to readers, or an older release again, in one step; nothing is deleted.
+
+    Examples: jianfu publish 2026Q3/r2 · jianfu publish --to 2026Q3/r1
+    """
+    from analysis_lib.running import releases
+    from analysis_lib.running.runs import study_lock
+
+    opened = _open(study)
+    if bool(release) == bool(to):
+        raise UsageError("name one release", where="publish", fix="give RELEASE, or --to RELEASE")
+    with study_lock(opened):
+        index = releases.publish_again(opened, to) if to else releases.publish(opened, release)
+    _show({"release": release or to, "index": str(index)}, as_json, str(index))
+
+
+@app.command()
+def correct(
+    release: ReleaseArgument,
+    kind: Annotated[str, typer.Option(help="correction (a mistake) or revision (better data).")],
+    text_zh: Annotated[str, typer.Option(help="What readers are told, in Chinese.")],
+    text_en: Annotated[str, typer.Option(help="What readers are told, in English.")],
+    date: Annotated[str, typer.Option(help="Day; today by default.")] = "",
     study: StudyOption = "data",
 ) -> None:
-    """Show the built site in a browser on this machine, to nobody else. Stop it with Ctrl-C."""
+    """Tell readers that a published release was wrong, or is better known now; the release itself stays as it was.
+
+    Example: jianfu correct 2026Q3/r1 --kind correction --text-zh "更正……" --text-en "Region A was …"
+    """
+    from analysis_lib.parameters import parse_day
+    from analysis_lib.running import releases
+    from analysis_lib.running.runs import study_lock
+
+    opened = _open(study)
+    with study_lock(opened):
+        index = releases.correct(opened, release, kind, text_zh, text_en, parse_day(date) or opened.today())
+    typer.echo(str(index))
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A release, such as 2026Q3/r1.")],
+    after: Annotated[str, typer.Argument(help="Another release.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Rank the numbers that changed between two releases by their uncertainty, the most surprising first.
+
+    Example: jianfu diff 2026Q3/r1 2026Q3/r2
+    """
+    from analysis_lib.publishing.changed_numbers import cells_of, rank_changes
+    from analysis_lib.publishing.releases import release_of, results_of
+
+    opened = _open(study)
+    level = opened.config.estimation.confidence_level
+    cells = [cells_of(results_of(release_of(opened, name)), level=level) for name in (before, after)]
+    table = rank_changes(*cells)
+    say(f"{len(table)} numbers changed")
+    if as_csv:
+        typer.echo(table.to_csv(index=False).rstrip("\n"))
+    else:
+        rows = [{name: _blank(value) for name, value in row.items()} for row in _records(table)]
+        _show(rows, as_json, _table(rows))
+
+
+def _blank(value: object) -> object:
+    return None if value is None or value != value else value
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    as_preview: Annotated[bool, typer.Option("--preview", help="Show candidates, before they are published.")] = False,
+    study: StudyOption = "data",
+) -> None:
+    """Show the published site, or the preview, in a browser on this machine, to nobody else. Stop it with Ctrl-C."""
     from functools import partial
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-    site = _open(study).reports / "site"
+    site = _open(study).reports / ("preview" if as_preview else "site")
     if not site.is_dir():
-        raise UsageError("no site was built yet", where="serve", fix="jianfu build")
+        fix = "jianfu build" if as_preview else "jianfu build, then serve --preview; or sign and publish"
+        raise UsageError("there is nothing to show yet", where="serve", fix=fix)
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=str(site)))
     except OSError as error:
@@ -500,9 +617,12 @@ def assess(
         quarter = _latest(opened)
         result = _run(opened, [quarter], "", 0)
         _fail_if_units_failed(result)
-        index = _build(opened, [quarter]).index
+        built = _build(opened, [quarter])
+        index = built.index
     language = lang or ("zh" if os.environ.get("LANG", "").startswith("zh") else "en")
     found = headline(opened, quarter, language)
+    name = built.releases[quarter]
+    say(f"this is a preview; two people sign it (jianfu sign {name} …), then: jianfu publish {name}")
     _show({"quarter": str(quarter), "headline": found, "index": str(index)}, as_json, f"{found}\n{index}")
 
 

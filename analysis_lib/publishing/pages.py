@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from babel.dates import format_date
@@ -26,6 +28,7 @@ from analysis_lib.study import NATION, Study
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled when a site is put together
+CORRECTIONS = "corrections"  # page of the site, last part of its address
 MAX_POINTS = 6
 # Last parts of the addresses of further pages.
 DETAILS, RETURNS, AREAS, REFORMS, CHANGES = "details", "returns", "areas", "reforms", "changes"
@@ -418,8 +421,8 @@ def render_overview(report: Report, language: str) -> str:
     )
 
 
-def render_archive(reports: list[Report], language: str) -> str:
-    """Every quarter with its finding, newest first."""
+def render_archive(reports: list[Report], language: str, older: Sequence[tuple[Quarter, int]] = ()) -> str:
+    """Every quarter with its finding, newest first, and releases of it (quarter, number) that another replaced."""
     study = reports[0].study
     writer = Writer(study, language)
     entries = [
@@ -427,10 +430,33 @@ def render_archive(reports: list[Report], language: str) -> str:
             "href": f"../{report.quarter}/index.html",
             "finding": writer.finding(report.headline, region=NATION, period=report.period),
             "release": writer.text("site.entry", number=report.number),
+            "older": [
+                {
+                    "href": f"../../releases/{quarter}/r{number}/{language}/{quarter}/index.html",
+                    "release": writer.text("site.entry", number=number),
+                }
+                for quarter, number in older
+                if quarter == report.quarter
+            ],
         }
         for report in sorted(reports, key=lambda report: report.quarter, reverse=True)
     ]
     return render_template("archive", study, language, entries=entries, switch=switch(study, language, 2, "archive"))
+
+
+def render_corrections(study: Study, corrections: list[dict[str, Any]], language: str) -> str:
+    """What was corrected or revised after it was published, newest first."""
+    writer = Writer(study, language)
+    entries = []
+    for each in sorted(corrections, key=lambda each: each["date"], reverse=True):
+        day = format_date(dt.date.fromisoformat(each["date"]), format="long", locale=language)
+        quarter, _, number = each["release"].partition("/r")
+        about = f"{writer.labels.period(quarter)} · {writer.text('site.entry', number=number)}"
+        words = writer.text(f"site.{each['kind']}", date=day, text=each[f"text_{language}"])
+        entries.append({"words": words, "release": about, "href": f"../{quarter}/index.html"})
+    return render_template(
+        "corrections", study, language, entries=entries, switch=switch(study, language, 2, CORRECTIONS)
+    )
 
 
 def render_choice(report: Report) -> str:

@@ -12,6 +12,7 @@ from analysis_lib.fingerprints import PACKAGE, files_fingerprint, fingerprint
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.executors import stopping_on_signals, warm_workers
+from analysis_lib.running.releases import last_published, preview, settle
 from analysis_lib.running.runs import plan_quarters
 from analysis_lib.running.units import TABLES, Planned
 from analysis_lib.study import NATION, Study
@@ -20,7 +21,7 @@ from analysis_lib.tables.store import Store, pinned_drops
 
 if TYPE_CHECKING:
     from analysis_lib.disclosure.protect import ProtectedTable
-    from analysis_lib.publishing.site import Release
+    from analysis_lib.publishing.releases import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,13 @@ class Build:
     Attributes
     ----------
     releases : dict of Quarter to str
-        The release in force of each quarter that is complete.
+        The newest release of each quarter that is complete.
     new : list of Quarter
         Quarters whose release was written just now.
     incomplete : list of Quarter
         Quarters left alone because a unit of theirs is missing, failed or stale.
     index : pathlib.Path
-        The first page of the site.
+        The first page of the preview.
     """
 
     releases: dict[Quarter, str]
@@ -46,7 +47,7 @@ class Build:
 
 
 def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
-    """Build the release of each complete quarter that lacks it, and the site; what stands is left alone.
+    """Build the candidate of each complete quarter that lacks it, and the preview; what readers see is left alone.
 
     Raises
     ------
@@ -54,22 +55,31 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
         When the last of the quarters is not complete: half an assessment is not published.
     """
     ledger = Ledger(study.ledger)
-    index = study.reports / "site" / "index.html"
+    settle(study)
+    index = study.reports / "preview" / "index.html"
     planned = {quarter: plan_quarters(study, [quarter]) for quarter in quarters}
     incomplete = [quarter for quarter, units in planned.items() if any(each.reason for each in units)]
     if quarters[-1] in incomplete:
         raise _not_complete(quarters[-1], planned[quarters[-1]])
-    made_from = {quarter: _fingerprint(study, units) for quarter, units in planned.items() if quarter not in incomplete}
-    releases = {quarter: ledger.last_release(str(quarter)) for quarter in made_from}
+    current = {quarter: made_from(study, units) for quarter, units in planned.items() if quarter not in incomplete}
+    releases = {quarter: ledger.last_release(str(quarter)) for quarter in current}
     stand = {
         quarter: last["release"]
         for quarter, last in releases.items()
-        if last and last["made_from"] == made_from[quarter]
+        if last and last["made_from"] == current[quarter] and (study.reports / last["release"]).is_dir()
     }
-    to_build = [quarter for quarter in made_from if quarter not in stand or not index.is_file()]
-    built = _build(study, {quarter: planned[quarter] for quarter in to_build}) if to_build else {}
+    to_build = [quarter for quarter in current if quarter not in stand]
+    built = _build(study, ledger, {quarter: planned[quarter] for quarter in to_build}) if to_build else {}
     for quarter, release in built.items():
-        ledger.record_release(str(quarter), release.name, made_from=made_from[quarter], **_pinned(study, quarter))
+        ledger.record_release(
+            str(quarter),
+            release.name,
+            made_from=current[quarter],
+            manifest_sha256=release.manifest_sha256,
+            **_pinned(study, quarter),
+        )
+    if built or not index.is_file():
+        preview(study)
     names = stand | {quarter: release.name for quarter, release in built.items()}
     return Build(names, [quarter for quarter, release in built.items() if release.is_new], incomplete, index)
 
@@ -83,17 +93,22 @@ def headline(study: Study, quarter: Quarter, language: str) -> str:
     return sentences.hours_answer(tables["hours"], tables["change"], study=study, language=language)
 
 
-def _build(study: Study, planned: dict[Quarter, list[Planned]]) -> dict[Quarter, Release]:
+def _build(study: Study, ledger: Ledger, planned: dict[Quarter, list[Planned]]) -> dict[Quarter, Release]:
     # Templates, figures and fonts are not loaded to find that nothing is to do.
-    from analysis_lib.publishing.site import build_release, build_site
+    from analysis_lib.publishing.releases import build_release
 
     with stopping_on_signals(), warm_workers(study.config.running.workers or os.cpu_count() or 1) as spread:
-        releases = {
-            quarter: build_release(study, quarter, _results(study, units), spread=spread)
+        return {
+            quarter: build_release(
+                study,
+                quarter,
+                _results(study, units),
+                published=last_published(ledger, quarter),
+                facts=_pinned(study, quarter),
+                spread=spread,
+            )
             for quarter, units in planned.items()
         }
-        build_site(study)
-    return releases
 
 
 def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, ProtectedTable]]:
@@ -110,7 +125,8 @@ def _pinned(study: Study, quarter: Quarter) -> dict[str, Any]:
     return {"drops": pinned_drops(store, read), "snapshot": keep_snapshot(study)}
 
 
-def _fingerprint(study: Study, units: list[Planned]) -> str:
+def made_from(study: Study, units: list[Planned]) -> str:
+    """Hash over all that the release of a quarter is made from."""
     # Templates, texts, charts and disclosure rules shape a page as much as the numbers do.
     folders = [PACKAGE / name for name in ("publishing", "figures", "disclosure")]
     files = sorted(path for folder in folders for path in folder.rglob("*.*") if path.suffix not in (".pyc", ".otf"))

@@ -16,7 +16,8 @@ from PIL import Image
 from sample_results import QUARTERS, all_results
 from sample_study import write_combined_study
 
-from analysis_lib.publishing.site import build_release, build_site
+from analysis_lib.publishing.releases import build_release
+from analysis_lib.publishing.site import Contents, assemble
 from analysis_lib.quarters import Quarter
 
 pytestmark = pytest.mark.browser
@@ -47,9 +48,8 @@ UNDRAWN = """() => [...document.querySelectorAll('svg:not(.glyphs) use')].filter
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     study = write_combined_study(tmp_path_factory.mktemp("study") / "s")
-    for text in QUARTERS[-3:]:
-        build_release(study, Quarter.parse(text), all_results(study, text))
-    return build_site(study)
+    releases = [build_release(study, Quarter.parse(text), all_results(study, text)) for text in QUARTERS[-3:]]
+    return assemble(study, Contents(releases))
 
 
 @pytest.fixture(scope="module")

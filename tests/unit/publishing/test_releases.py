@@ -9,8 +9,9 @@ import pytest
 from sample_results import national_results, protected, regional_results, row
 from sample_study import write_combined_study
 
-from analysis_lib.errors import PublicationBlocked
-from analysis_lib.publishing.site import build_release, build_site, latest_release
+from analysis_lib.errors import PublicationBlocked, UsageError
+from analysis_lib.publishing.releases import altered, build_release, release_of
+from analysis_lib.publishing.site import SITE, Contents, assemble, swap
 from analysis_lib.quarters import Quarter
 
 FIRST, SECOND = Quarter(2026, 2), Quarter(2026, 3)
@@ -32,6 +33,14 @@ def small_results(study, quarter, value=16.0):
 @pytest.fixture
 def study(tmp_path):
     return write_combined_study(tmp_path / "s")
+
+
+def build_site(study, **contents):
+    """The site of the newest release of each quarter."""
+    newest = {}
+    for manifest in sorted(study.reports.glob("20*/r*/release.json")):
+        newest[manifest.parent.parent.name] = release_of(study, manifest.parent.relative_to(study.reports).as_posix())
+    return swap(study, SITE, assemble(study, Contents(list(newest.values()), **contents)))
 
 
 def tree(folder):
@@ -60,8 +69,10 @@ def test_the_same_results_are_not_released_twice(study):
 
 def test_a_changed_number_is_a_new_release_beside_the_old(study):
     build_release(study, SECOND, small_results(study, SECOND))
+    first = build_release(study, SECOND, small_results(study, SECOND), published=1)
+    assert (first.name, first.is_new) == ("2026Q3/r1", False)
     old = tree(study.reports / "2026Q3" / "r1")
-    release = build_release(study, SECOND, small_results(study, SECOND, value=15.0))
+    release = build_release(study, SECOND, small_results(study, SECOND, value=15.0), published=1)
     assert release.name == "2026Q3/r2"
     assert tree(study.reports / "2026Q3" / "r1") == old
     build_site(study)
@@ -117,7 +128,7 @@ def test_the_site_is_a_link_that_is_swapped(study):
     second = build_site(study).resolve()
     assert second != first
     assert first.is_dir(), "a reader may still have it open"
-    build_release(study, SECOND, small_results(study, SECOND, value=12.0))
+    build_release(study, SECOND, small_results(study, SECOND, value=12.0), published=1)
     build_site(study)
     assert not first.exists()
     manifest = json.loads((study.reports / "site" / "release.json").read_text(encoding="utf-8"))
@@ -130,12 +141,15 @@ def test_a_release_changed_by_hand_is_not_shown(study):
     page.write_text(page.read_text(encoding="utf-8").replace("16.0", "6.0"), encoding="utf-8")
     with pytest.raises(PublicationBlocked, match="not what was released"):
         build_site(study)
+    (release.folder / "stray.txt").touch()
+    assert altered(release) == ["en/2026Q3/index.html is not what was released", "stray.txt was added"]
 
 
 def test_nothing_to_show_is_said(study):
     with pytest.raises(PublicationBlocked, match="no release"):
         build_site(study)
-    assert latest_release(study, SECOND) is None
+    with pytest.raises(UsageError, match="no release"):
+        release_of(study, "2026Q3/r1")
 
 
 def test_a_region_code_that_is_no_address_is_refused(study):
@@ -150,3 +164,41 @@ def test_full_results_make_a_release(study):
     results = {**national_results(study), "10-region-brief/P02": regional_results(study, "P02")}
     files = build_release(study, SECOND, results).manifest["files"]
     assert {"data/2026Q3/series.csv", "data/2026Q3/returns.csv", "data/2026Q3/P02-region_week.csv"} <= set(files)
+
+
+def test_a_candidate_that_nobody_saw_gives_way_to_the_next(study):
+    build_release(study, SECOND, small_results(study, SECOND))
+    release = build_release(study, SECOND, small_results(study, SECOND, value=15.0), facts={"state": "provisional"})
+    assert (release.name, release.is_new) == ("2026Q3/r1", True)
+    assert release.manifest["state"] == "provisional"
+    assert altered(release) == []
+    assert [path.name for path in (study.reports / "2026Q3").iterdir()] == ["r1"]
+
+
+def test_every_page_of_a_preview_says_so(study):
+    build_release(study, SECOND, small_results(study, SECOND))
+    site = build_site(study, is_preview=True)
+    pages = {page.relative_to(site).as_posix(): page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    assert all("尚未发布" in text or "not published" in text for text in pages.values())
+    assert "not published" in pages["en/2026Q3/P01/index.html"]
+
+
+def test_a_replaced_release_stays_reachable_and_says_what_became_known(study):
+    old = build_release(study, SECOND, small_results(study, SECOND))
+    build_release(study, SECOND, small_results(study, SECOND, value=15.0), published=1)
+    correction = {
+        "release": "2026Q3/r1", "kind": "correction", "text_zh": "甲省有误", "text_en": "Province A was wrong",
+        "date": "2026-11-24",
+    }  # fmt: skip
+    site = build_site(study, older=[old], corrections=[correction])
+    page = site / "releases" / "2026Q3" / "r1" / "en" / "2026Q3" / "P01" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    assert "16.0" in text
+    assert "A newer release exists" in text
+    assert "Correction, November 24, 2026: Province A was wrong" in text
+    assert "Province A was wrong" not in (site / "en" / "2026Q3" / "index.html").read_text(encoding="utf-8")
+    assert "甲省有误" in (site / "zh" / "corrections" / "index.html").read_text(encoding="utf-8")
+    assert "releases/2026Q3/r1/en/2026Q3/index.html" in (site / "en/archive/index.html").read_text(encoding="utf-8")
+    for each in site.rglob("*.html"):
+        for href in re.findall(r'href="([^"#][^"]*)"', each.read_text(encoding="utf-8")):
+            assert href.startswith("data:") or (each.parent / href).is_file(), f"{each.relative_to(site)}: {href}"

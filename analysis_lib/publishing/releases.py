@@ -1,0 +1,302 @@
+"""Releases: the pages, downloads and results of a quarter with the hashes of all of them, never rewritten once published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from analysis_lib.disclosure.handover import read_results
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.errors import PublicationBlocked, UsageError
+from analysis_lib.publishing import change_pages, details, pages, reform_pages
+from analysis_lib.publishing.downloads import csv_text
+from analysis_lib.quarters import Quarter
+from analysis_lib.study import NATION, Study
+
+MANIFEST = "release.json"
+RESULTS = "results"
+_SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")
+_NAME = re.compile(r"(\d{4}Q[1-4])/r([1-9]\d*)")
+BUILDING = ".building-"  # start of the names of folders that are not complete yet
+
+Results = dict[str, dict[str, ProtectedTable]]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A state of a quarter: a candidate, or published.
+
+    Attributes
+    ----------
+    quarter : Quarter
+        The quarter reported.
+    number : int
+        1 for the first release, one more for each revision.
+    folder : pathlib.Path
+        Where it stands, for good.
+    is_new : bool
+        Whether this build wrote it; false when its content stood there before.
+    """
+
+    quarter: Quarter
+    number: int
+    folder: Path
+    is_new: bool = False
+
+    @property
+    def name(self) -> str:
+        """Such as ``2026Q3/r1``."""
+        return f"{self.quarter}/r{self.number}"
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What ``release.json`` says."""
+        return json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+
+    @property
+    def manifest_sha256(self) -> str:
+        """Hash of ``release.json``, which holds the hash of every other file."""
+        return hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def build_release(
+    study: Study,
+    quarter: Quarter,
+    results: Results,
+    *,
+    published: int = 0,
+    facts: dict[str, Any] | None = None,
+    spread: Callable[..., Iterable[str]] = map,
+) -> Release:
+    """Write a quarter's pages, downloads and results, unless the last published release holds the very same.
+
+    A candidate takes the number after the last published one; one that was built before and never published gives way.
+
+    Parameters
+    ----------
+    results : dict
+        Unit → table name → table; a regional unit is ``<notebook>/<region>``.
+    published : int
+        Number of the last release of the quarter that readers have seen; 0 when they saw none.
+    facts : dict, optional
+        What the manifest says besides: the drops that were read, the state of the quarter.
+    spread : callable
+        A ``map`` over pages, such as one that draws several at a time.
+
+    Returns
+    -------
+    Release
+        The new candidate, or the release that has this content already.
+    """
+    last = release_of(study, f"{quarter}/r{published}") if published else None
+    # The same numbers can stand on other pages, where texts or templates changed; other numbers cannot on the same.
+    if (
+        last is not None
+        and _same_results(results, last)
+        and hashes(release_files(study, quarter, results, published, spread)) == last.manifest["files"]
+    ):
+        return last
+    number = published + 1
+    candidate = Release(quarter, number, study.reports / str(quarter) / f"r{number}")
+    files = release_files(study, quarter, results, number, spread)
+    manifest = as_json(_manifest(study, quarter, number, files) | (facts or {}))
+    if (
+        (candidate.folder / MANIFEST).is_file()
+        and read(candidate.folder / MANIFEST) == manifest
+        and not altered(candidate)
+    ):
+        return candidate
+    candidate.folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=candidate.folder.parent, prefix=BUILDING))
+    try:
+        for path, text in files.items():
+            write(staging / path, text)
+        write(staging / MANIFEST, manifest)
+        staging.chmod(0o755)
+        shutil.rmtree(candidate.folder, ignore_errors=True)
+        staging.rename(candidate.folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return Release(quarter, number, candidate.folder, is_new=True)
+
+
+def release_of(study: Study, name: str) -> Release:
+    """A release by its name, such as ``2026Q3/r1``; raises `UsageError` when there is none."""
+    match = _NAME.fullmatch(name)
+    folder = study.reports / name
+    if match is None or not (folder / MANIFEST).is_file():
+        raise UsageError(
+            f"no release {name!r}", where="reports", fix="write it like 2026Q3/r1; jianfu status lists them"
+        )
+    return Release(Quarter.parse(match[1]), int(match[2]), folder)
+
+
+def altered(release: Release) -> list[str]:
+    """Files of a release that are not what its manifest says, with what is wrong, sorted."""
+    listed = release.manifest["files"]
+    there = {path.relative_to(release.folder).as_posix() for path in release.folder.rglob("*") if path.is_file()}
+    wrong = [f"{path} was added" for path in there - set(listed) - {MANIFEST}]
+    for path, expected in listed.items():
+        if path not in there:
+            wrong.append(f"{path} is missing")
+        elif hashlib.sha256((release.folder / path).read_bytes()).hexdigest() != expected:
+            wrong.append(f"{path} is not what was released")
+    return sorted(wrong)
+
+
+def results_of(release: Release) -> Results:
+    """Tables that a release was made from, by unit."""
+    folder = release.folder / RESULTS
+    units = sorted({path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.json")})
+    return {unit: read_results(folder / unit) for unit in units}
+
+
+# -- a release ----------------------------------------------------------------------------------------
+
+
+def release_files(
+    study: Study, quarter: Quarter, results: Results, number: int, spread: Callable[..., Iterable[str]]
+) -> dict[str, str]:
+    """Relative path → text of everything in a release but its manifest; see `build_release`."""
+    reports = reports_of(study, quarter, results, number)
+    asked = [
+        (report, page, language)
+        for report in reports
+        for page in ["", *report.further_pages, *(pages.reform_page(reform.id) for reform in report.reforms)]
+        for language in study.config.publishing.languages
+    ]
+    drawn = zip(asked, spread(render_page, *zip(*asked, strict=True)), strict=True)
+    files = {
+        f"{language}/{quarter}/{''.join(f'{part}/' for part in _address(report, page))}index.html": text
+        for (report, page, language), text in drawn
+    }
+    tables = [(report, table) for report in reports for table in report.tables.values()]
+    texts = spread(partial(csv_text, study=study), [table for _, table in tables])
+    for (report, table), text in zip(tables, texts, strict=True):
+        files[f"data/{quarter}/{pages.download_name(table.name, report.region)}"] = text
+    return dict(sorted((files | _result_files(results)).items()))
+
+
+def render_page(report: pages.Report, page: str, language: str) -> str:
+    """A page of a report by the last part of its address; the report's own without one."""
+    further = {
+        "": pages.render_report,
+        pages.DETAILS: details.render_details,
+        pages.RETURNS: details.render_returns,
+        pages.AREAS: details.render_areas,
+        pages.REFORMS: reform_pages.render_reforms,
+        pages.CHANGES: change_pages.render_changes,
+    }
+    if page in further:
+        return further[page](report, language)
+    (reform,) = (each for each in report.reforms if pages.reform_page(each.id) == page)
+    return reform_pages.render_reform(report, reform, language)
+
+
+def _address(report: pages.Report, page: str) -> list[str]:
+    return [part for part in ("" if report.is_national else report.region, page) if part]
+
+
+def _result_files(results: Results) -> dict[str, str]:
+    return {
+        f"{RESULTS}/{unit}/{name}.json": table.to_json()
+        for unit, tables in results.items()
+        for name, table in tables.items()
+    }
+
+
+def _same_results(results: Results, release: Release) -> bool:
+    released = {path: digest for path, digest in release.manifest["files"].items() if path.startswith(f"{RESULTS}/")}
+    return hashes(_result_files(results)) == released
+
+
+def reports_of(study: Study, quarter: Quarter, results: Results, number: int) -> list[pages.Report]:
+    """What the pages of the nation and of each region are made from, in this order."""
+    national: dict[str, ProtectedTable] = {}
+    regional: dict[str, dict[str, ProtectedTable]] = {}
+    for unit, tables in results.items():
+        notebook, _, region = unit.partition("/")
+        if not region:
+            national |= tables
+            continue
+        if (
+            not _SAFE.match(region)
+            or not _SAFE.match(notebook)
+            or region in pages.FURTHER
+            or region.startswith(pages.reform_page(""))
+        ):
+            raise PublicationBlocked(
+                f"{unit!r} cannot be an address", where="results", fix="use region codes of Latin letters and digits"
+            )
+        named = {name.removeprefix("region_"): table for name, table in tables.items()}
+        regional[region] = regional.get(region, {}) | named
+    order = [code for code in study.regions.index if code in regional]
+    first = pages.Report(study, quarter, NATION, national, order, number)
+    return [first, *(pages.Report(study, quarter, code, regional[code], order, number) for code in order)]
+
+
+def _manifest(study: Study, quarter: Quarter, number: int, files: dict[str, str]) -> dict[str, Any]:
+    return {
+        "study": study.config.study.id,
+        "quarter": str(quarter),
+        "release": number,
+        "is_simulated": study.config.study.is_simulated,
+        "languages": list(study.config.publishing.languages),
+        "files": hashes(files),
+    }
+
+
+# -- text and bytes -----------------------------------------------------------------------------------
+
+
+def write(path: Path, text: str) -> None:
+    """Write text as it is, and the folders it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+
+
+def read(path: Path) -> str:
+    """Text as it is."""
+    return path.read_bytes().decode()  # text mode would turn the line ends of CSV files
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """The same content always gives the same text."""
+    return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def hashes(files: dict[str, str]) -> dict[str, str]:
+    """Path → hash of its text."""
+    return {path: sha256(text) for path, text in files.items()}
+
+
+def sha256(text: str) -> str:
+    """Hash of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder stands on the disk: its files first, then the folders that name them, then its own name."""
+    paths = sorted(folder.rglob("*"))
+    for path in (path for path in paths if path.is_file()):
+        sync(path)
+    for path in reversed([folder.parent, folder, *(path for path in paths if path.is_dir())]):
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, stand on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
