@@ -166,7 +166,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _pages(study: Study, quarter: Quarter, results: Results, number: int) -> dict[str, str]:
-    from analysis_lib.publishing.site import release_files
+    from analysis_lib.publishing.releases import release_files
 
     with stopping_on_signals(), warm_workers(study.config.running.workers or os.cpu_count() or 1) as spread:
         return release_files(study, quarter, results, number, spread)
