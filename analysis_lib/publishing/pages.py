@@ -31,8 +31,16 @@ NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled wh
 CORRECTIONS = "corrections"  # page of the site, last part of its address
 MAX_POINTS = 6
 # Last parts of the addresses of further pages.
-DETAILS, RETURNS, AREAS, REFORMS, CHANGES = "details", "returns", "areas", "reforms", "changes"
+DETAILS, RETURNS, AREAS, REFORMS, CHANGES, GUARDRAILS = (
+    "details",
+    "returns",
+    "areas",
+    "reforms",
+    "changes",
+    "guardrails",
+)
 FURTHER = {  # page → tables of which it needs one
+    GUARDRAILS: ("guardrails",),
     REFORMS: ("reform_effects",),
     DETAILS: ("drivers", "parts", "bottom_up"),
     RETURNS: ("flags", "recall", "heaping", "coping", "own_burden"),

@@ -18,6 +18,9 @@ _TOTAL_SPREAD = 0.05
 _HEAPED = {10: 0.15, 5: 0.35}  # share of totals given to the nearest ten and five hours
 _PARTS_KEPT_WITHIN_WHOLE = 0.9  # share of those whose parts exceed the whole who notice
 _WEEKS_PER_MONTH = 4.35
+_LACKS_MEANS = {"county": -0.06, "township": 0.02, "village": 0.05}  # share of tasks, about its mean
+_LACKS_PER_LOAD = 0.04
+_FEAR = 1.0  # spread of the fear of blame, in points of its items
 _FEELS_WORSE = 0.45  # felt change lies above the measured one
 _FELT = {
     "meeting": "felt_meetings",
@@ -57,7 +60,7 @@ def answer_questionnaire(
     answers = pd.concat(
         [
             _hours(now, officials, praised, rng),
-            _counts(now, officials, scenario, rng),
+            _counts(panel, now, officials, scenario, rng),
             _scales(panel, now, officials, praised, scenario, rng),
             _felt_changes(now, before, officials, praised, rng),
         ],
@@ -99,7 +102,9 @@ def _heap(hours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.select([to_ten, to_five], [10 * np.round(hours / 10), 5 * np.round(hours / 5)], np.round(2 * hours) / 2)
 
 
-def _counts(weeks: TrueWeeks, officials: np.ndarray, scenario: Scenario, rng: np.random.Generator) -> pd.DataFrame:
+def _counts(
+    panel: pd.DataFrame, weeks: TrueWeeks, officials: np.ndarray, scenario: Scenario, rng: np.random.Generator
+) -> pd.DataFrame:
     """Counts follow the hours there would have been, and the caps that reforms set on counts."""
     untreated = dict(zip(WORK_CODES, weeks.untreated[officials].T, strict=True))
     caps = {
@@ -112,6 +117,8 @@ def _counts(weeks: TrueWeeks, officials: np.ndarray, scenario: Scenario, rng: np
     inspections = rng.poisson(untreated["I2"] * _WEEKS_PER_MONTH / 2.2 * caps["inspection"]).clip(max=60)
     doubled = hours["F2"] / np.maximum(hours["F1"] + hours["F2"], 0.1)
     size = len(officials)
+    # Those below get tasks without the means, and the more of them the busier they are.
+    lacks = panel["tier"].map(_LACKS_MEANS).to_numpy(float) + _LACKS_PER_LOAD * _load(weeks, officials)
     return pd.DataFrame(
         {
             "meetings_attended": meetings,
@@ -122,9 +129,14 @@ def _counts(weeks: TrueWeeks, officials: np.ndarray, scenario: Scenario, rng: np
             "groups_watched": (8 + rng.negative_binomial(3, 3 / (3 + 22 + 3.5 * hours["G1"]))).clip(max=150),
             "off_hours_pings": rng.poisson(1.2 * hours["G1"] + 0.8 * weeks.parallel[officials]).clip(max=200),
             "duplicate_share": (10 * np.round(10 * (doubled + rng.normal(0, 0.08, size)))).clip(0, 100).astype(int),
-            "authority_gap": (10 * np.round(10 * rng.beta(3, 3.8, size))).clip(0, 100).astype(int),
+            "authority_gap": (10 * np.round(10 * (rng.beta(3, 3.8, size) + lacks))).clip(0, 100).astype(int),
         }
     )
+
+
+def _load(weeks: TrueWeeks, officials: np.ndarray) -> np.ndarray:
+    """Gross hours about their mean, in steps of eight."""
+    return (weeks.gross[officials] - 27) / 8
 
 
 def _scales(
@@ -136,10 +148,12 @@ def _scales(
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     size = len(officials)
-    load = (weeks.gross[officials] - 27) / 8
+    load = _load(weeks, officials)
     long_week = (weeks.work[officials] - 52) / 6
     young = panel["age_group"].eq("under_35").to_numpy()
     person = rng.normal(0, 0.5, size)  # some agree more with anything
+    # One fear moves both items of pressure, in opposite ways, or agreeing with anything would be all they share.
+    fear = rng.spawn(1)[0].normal(0, _FEAR, size)
     coping_work = scenario.coping * weeks.exposure[officials].max(axis=1)
 
     def scale(mean: np.ndarray, low: int = 1, high: int = 5) -> np.ndarray:
@@ -150,8 +164,8 @@ def _scales(
             "tirt_burdensome": scale(3.4 + 0.5 * load - praised),
             "tirt_unnecessary": scale(3.0 + 0.4 * load - praised),
             "tirt_ineffective": scale(2.9 + 0.3 * load - praised),
-            "pressure_blame": scale(3.5 + 0.3 * load + 0.2 * coping_work - praised),
-            "pressure_tolerance": scale(2.8 - 0.2 * load + praised),
+            "pressure_blame": scale(3.5 + 0.3 * load + 0.2 * coping_work + fear - praised),
+            "pressure_tolerance": scale(2.8 - 0.2 * load - fear + praised),
             "coping": scale(1.6 + 0.3 * load + 0.5 * coping_work - praised, 0, 4),
             "exhaustion": scale(3.2 + 0.4 * long_week + 0.2 * load - praised),
             "leave_intention": scale(2.2 + 0.3 * load + 0.5 * young - 0.5 * praised),
