@@ -155,13 +155,15 @@ def claims_in(table: pd.DataFrame, *, level: float) -> list[tuple[str, Claim]]:
     return found
 
 
-def estimate_again(claims: Iterable[Claim], official_quarters: pd.DataFrame, *, study: Study) -> pd.DataFrame:
+def estimate_again(
+    claims: Iterable[tuple[str, Claim]], official_quarters: pd.DataFrame, *, study: Study
+) -> pd.DataFrame:
     """The numbers of claims on changes and comparisons, by today's data and code.
 
     Parameters
     ----------
-    claims : iterable of Claim
-        Of any kind; verdicts on reforms are estimated by their own stage and are left out.
+    claims : iterable of (str, Claim)
+        Releases and claims of any kind; verdicts on reforms are estimated by their own stage and are left out.
     official_quarters : pandas.DataFrame
         Every quarter that the claims speak of, as far as it is there.
 
@@ -172,7 +174,7 @@ def estimate_again(claims: Iterable[Claim], official_quarters: pd.DataFrame, *, 
     """
     quarters = set(official_quarters["quarter"])
     asked: dict[str, set[tuple[str, str]]] = {}
-    for claim in claims:
+    for _, claim in claims:
         if claim.rule == "verdict" or claim.measure not in study.measures:
             continue
         places = [claim.region, *([claim.subject] if claim.kind == "comparison" else [])]

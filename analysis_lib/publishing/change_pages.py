@@ -47,7 +47,7 @@ class MovementMaker(ChartMaker):
             return None
         text, labels = self.writer.text, self.writer.labels
         headline = self.writer.study.config.estimation.headline
-        titles = change_words.step_titles(self.writer)
+        titles = change_words.step_titles(self.writer.language, study=self.writer.study)
         frame = prepare_movement(tables[ACCOUNT], headline, titles, **self._asked)
         if frame.empty:
             return None
@@ -67,7 +67,10 @@ class MovementMaker(ChartMaker):
         if ACCOUNT not in tables or tables[ACCOUNT].table.empty:
             return None
         text, labels, table = self.writer.text, self.writer.labels, tables[ACCOUNT].table
-        titles, columns = change_words.step_titles(self.writer), [LAST, *STEPS, THIS, MOVED]
+        titles, columns = (
+            change_words.step_titles(self.writer.language, study=self.writer.study),
+            [LAST, *STEPS, THIS, MOVED],
+        )
         rows = []
         for (measure, region), found in table.groupby(["measure", "region"], sort=False):
             cells = {row["category"]: self._step(row) for row in found.to_dict("records")}

@@ -17,9 +17,10 @@ from analysis_lib.study import NATION, Study
 STRANGE = ("with_method", "with_instrument", "with_mix", "unexplained")  # what a reader must be told of a step
 
 
-def step_titles(writer: Writer) -> dict[str, str]:
+def step_titles(language: str, *, study: Study) -> dict[str, str]:
     """What each row of an account is called."""
-    return {step: writer.text(f"movement.{step}") for step in [LAST, *STEPS, THIS, MOVED]}
+    text = Writer(study, language).text
+    return {step: text(f"movement.{step}") for step in [LAST, *STEPS, THIS, MOVED]}
 
 
 def movement(account: ProtectedTable, measure: str, writer: Writer, *, region: str = NATION) -> str:
@@ -106,8 +107,8 @@ def step_note(outcome: str, writer: Writer) -> str:
     return writer.text(f"movement.is_{outcome}") if outcome else ""
 
 
-def _rows(account: ProtectedTable, measure: str, region: str) -> dict[str, dict[str, Any]]:
+def _rows(account: ProtectedTable, measure: str, region: str) -> dict[str, dict[Any, Any]]:
     """Rows of one account by their step; none where it is withheld."""
     table = account.table
     rows = table[(table["by"] == BY_ACCOUNT) & (table["measure"] == measure) & (table["region"] == region)]
-    return {} if rows["value"].isna().any() else {row["category"]: row for row in rows.to_dict("records")}
+    return {} if rows["value"].isna().any() else {row["category"]: {**row} for row in rows.to_dict("records")}

@@ -118,7 +118,7 @@ def test_numbers_are_estimated_again_where_they_still_can_be(study, officials):
         claim(kind="comparison", region="P01", subject="all", period="2026Q3", word="within"),
         claim(kind="reform", subject="one-form", rule="verdict", period="2026Q3", region="P02"),
     ]
-    found = estimate_again(claims, officials, study=study)
+    found = estimate_again([("2026Q2/r1", each) for each in claims], officials, study=study)
     assert set(zip(found["period"], found["region"], strict=True)) == {
         ("2025Q3→2026Q3", "all"), ("2026Q3", "P01"), ("2026Q3", "all"),
     }  # fmt: skip

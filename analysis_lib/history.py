@@ -1,0 +1,132 @@
+"""What a quarter may know of earlier ones: what was published of them, from which drops, and what it claimed.
+
+Apart from `pipeline`, so that only notebooks which look back depend on the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis_lib import pipeline
+from analysis_lib.disclosure.handover import read_results
+from analysis_lib.ingest.instrument_versions import concept_changes
+from analysis_lib.methods import method_versions
+from analysis_lib.monitoring.change_account import Circumstances, Link, account_for_change, no_rows
+from analysis_lib.monitoring.claims import Claim
+from analysis_lib.monitoring.ledger import Ledger
+from analysis_lib.monitoring.linking import link_between, read_links
+from analysis_lib.parameters import RunParameters
+from analysis_lib.quarters import Quarter
+from analysis_lib.study import NATION, Study
+from analysis_lib.tables.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class PastRelease:
+    """The release in force of the quarter before.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``2026Q2/r1``.
+    hours : pandas.DataFrame
+        Its numbers of that quarter as printed: measure, region, value, ci_low, ci_high.
+    pins : dict of str to str
+        Drops that it read, id → hash; empty where the ledger does not say.
+    method_changed : bool or None
+        Whether the notebook behind the numbers had another method version; None where the release does not say.
+    """
+
+    name: str
+    quarter: Quarter
+    hours: pd.DataFrame
+    pins: dict[str, str]
+    method_changed: bool | None
+
+
+def last_release(run: RunParameters) -> PastRelease | None:
+    """What was published last of the quarter before; None where nothing was, or its numbers are not there."""
+    before, ledger = run.quarter.shift(-1), Ledger(run.study.ledger)
+    shown = ledger.last_publication(str(before))
+    if shown is None:
+        return None
+    name = str(shown["release"])
+    folder = run.study.reports / name
+    found = sorted((folder / "results").glob("*/hours.json"))
+    if not found:
+        return None
+    stem = found[0].parent.name
+    rows = read_results(found[0].parent)["hours"].table
+    rows = rows[(rows["by"] == "") & (rows["period"] == str(before))]
+    methods = json.loads((folder / "release.json").read_text(encoding="utf-8")).get("methods")
+    built = [told for told in ledger.releases() if told["release"] == name]
+    return PastRelease(
+        name,
+        before,
+        rows[["measure", "region", "value", "ci_low", "ci_high"]],
+        dict(built[-1].get("drops") or {}) if built else {},
+        None if methods is None else methods.get(stem) != method_versions().get(stem),
+    )
+
+
+def instruments(run: RunParameters) -> dict[str, frozenset[str]]:
+    """Quarter → versions of the instruments that its drops were collected with, up to the quarter under report."""
+    store = Store(run.study, run.as_of)
+    quarters = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
+    return {str(quarter): frozenset(drop.instrument for drop in store.drops(quarter)) for quarter in quarters}
+
+
+def instrument_changes(run: RunParameters) -> pd.DataFrame:
+    """What each version of an instrument that came into use this quarter changed against the one that went."""
+    versions = instruments(run)
+    before, now = (versions.get(str(quarter), frozenset()) for quarter in (run.quarter.shift(-1), run.quarter))
+    return concept_changes(run.study, before, now)
+
+
+def account_measures(study: Study) -> list[str]:
+    """Measures whose movement is accounted for: the headline and those shown with it."""
+    return list(dict.fromkeys([study.config.estimation.headline, *study.config.estimation.nested]))
+
+
+def account(run: RunParameters, officials: pd.DataFrame) -> pd.DataFrame:
+    """Why the headline measures moved since the last release, in the nation and in regions with a page.
+
+    No rows where nothing was published of the quarter before, or it has no data now: `no_account` says which.
+    """
+    past, measures = last_release(run), account_measures(run.study)
+    if past is None or no_account(run):
+        return no_rows()
+    versions, links = instruments(run), read_links(run.study)
+    earlier, later = str(past.quarter), str(run.quarter)
+    found = {key: link_between(links, key, versions[earlier], versions[later]) for key in measures}
+    # The same drops and the same code give the same tables, read from where they were kept.
+    known_then = pipeline.officials_in(Store(run.study, only=past.pins), past.quarter) if past.pins else None
+    circumstances = Circumstances(
+        None if known_then is None else known_then[known_then["quarter"] == earlier],
+        past.method_changed,
+        {key: Link(*link) if link else Link(None) for key, link in found.items()}
+        if versions[earlier] != versions[later]
+        else {},
+    )
+    return account_for_change(
+        past.hours, officials, circumstances, study=run.study, earlier=earlier, later=later, measures=measures,
+        regions=[NATION, *pipeline.page_regions(run.study)],
+    )  # fmt: skip
+
+
+def no_account(run: RunParameters) -> str:
+    """Why the movement since the last release has no account: ``no_release``, ``no_data``; empty where it has one."""
+    if last_release(run) is None:
+        return "no_release"
+    return "" if str(run.quarter.shift(-1)) in instruments(run) else "no_data"
+
+
+def past_claims(run: RunParameters) -> list[tuple[str, Claim]]:
+    """Claims of the release in force of every earlier quarter, with the name of the release."""
+    ledger, quarters = Ledger(run.study.ledger), run.study.config.calendar.quarters
+    shown = [ledger.last_publication(str(quarter)) for quarter in quarters if quarter < run.quarter]
+    in_force = {str(publication["release"]) for publication in shown if publication}
+    return [(row["release"], Claim.of_row(row)) for row in ledger.claims() if row["release"] in in_force]
