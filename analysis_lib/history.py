@@ -72,16 +72,9 @@ def last_release(run: RunParameters) -> PastRelease | None:
     )
 
 
-def instruments(run: RunParameters) -> dict[str, frozenset[str]]:
-    """Quarter → versions of the instruments that its drops were collected with, up to the quarter under report."""
-    store = Store(run.study, run.as_of)
-    quarters = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
-    return {str(quarter): frozenset(drop.instrument for drop in store.drops(quarter)) for quarter in quarters}
-
-
 def instrument_changes(run: RunParameters) -> pd.DataFrame:
     """What each version of an instrument that came into use this quarter changed against the one that went."""
-    versions = instruments(run)
+    versions = pipeline.instruments(run)
     before, now = (versions.get(str(quarter), frozenset()) for quarter in (run.quarter.shift(-1), run.quarter))
     return concept_changes(run.study, before, now)
 
@@ -99,7 +92,7 @@ def account(run: RunParameters, officials: pd.DataFrame) -> pd.DataFrame:
     past, measures = last_release(run), account_measures(run.study)
     if past is None or no_account(run):
         return no_rows()
-    versions, links = instruments(run), read_links(run.study)
+    versions, links = pipeline.instruments(run), read_links(run.study)
     earlier, later = str(past.quarter), str(run.quarter)
     found = {key: link_between(links, key, versions[earlier], versions[later]) for key in measures}
     # The same drops and the same code give the same tables, read from where they were kept.
@@ -121,7 +114,7 @@ def no_account(run: RunParameters) -> str:
     """Why the movement since the last release has no account: ``no_release``, ``no_data``; empty where it has one."""
     if last_release(run) is None:
         return "no_release"
-    return "" if str(run.quarter.shift(-1)) in instruments(run) else "no_data"
+    return "" if str(run.quarter.shift(-1)) in pipeline.instruments(run) else "no_data"
 
 
 def past_claims(run: RunParameters) -> list[tuple[str, Claim]]:

@@ -184,6 +184,13 @@ def load_wave_before(run: RunParameters) -> Wave | None:
     return load_wave(replace(run, quarter=before))
 
 
+def instruments(run: RunParameters) -> dict[str, frozenset[str]]:
+    """Quarter → versions of the instruments that its drops were collected with, up to the quarter under report."""
+    store = Store(run.study, run.as_of)
+    quarters = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
+    return {str(quarter): frozenset(drop.instrument for drop in store.drops(quarter)) for quarter in quarters}
+
+
 def first_year(run: RunParameters) -> list[str]:
     """The first quarters with data, at most a year of them: the base that standard times are measured in."""
     return list(periods(run).series)[:YEAR]

@@ -32,7 +32,9 @@ ROUNDING_SLACK = 1e-9  # keeps outward rounding from moving a bound that is alre
 
 def is_publishable_kind(estimates: pd.DataFrame) -> pd.Series:
     """C06: full-time equivalents are totals of people, published for the nation as a whole only."""
-    national = (estimates["region"] == NATION) & ((estimates["by"] == "") | (estimates["statistic"] == "effect"))
+    national = (estimates["region"] == NATION) & (
+        (estimates["by"] == "") | estimates["statistic"].isin(["effect", "claim"])
+    )
     return (estimates["unit"] != "fte") | national
 
 

@@ -16,6 +16,7 @@ from analysis_lib.disclosure.policy import CHANGE_ARROW
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures.labels import NO_CATEGORY, Labels, the_period
 from analysis_lib.measures import ShareMeasure
+from analysis_lib.monitoring.change_account import BY_ACCOUNT
 from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.publishing.titles import category_title, measure_title
 from analysis_lib.study import NATION, Study
@@ -290,7 +291,8 @@ def _of_effects(frame: pd.DataFrame, text: Catalogue) -> dict[str, list[str]]:
     """What an effect's verdict or a check came to; for tables that have such a column."""
     if "outcome" not in frame.columns or not frame["outcome"].any():
         return {}
-    words = {outcome: text(f"effect.{outcome.replace('.', '_')}") for outcome in set(frame["outcome"]) if outcome}
+    prefix = "movement.is_" if (frame["by"] == BY_ACCOUNT).any() else "effect."
+    words = {outcome: text(prefix + outcome.replace(".", "_")) for outcome in set(frame["outcome"]) if outcome}
     return {text("head.outcome"): [words.get(outcome, "") for outcome in frame["outcome"]]}
 
 

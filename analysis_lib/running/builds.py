@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_lib.errors import UnitFailed
 from analysis_lib.fingerprints import PACKAGE, files_fingerprint, fingerprint
+from analysis_lib.methods import method_versions, refuse_unexplained_methods
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.executors import stopping_on_signals, warm_workers
@@ -53,7 +54,10 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
     ------
     UnitFailed
         When the last of the quarters is not complete: half an assessment is not published.
+    PublicationBlocked
+        When a method version was raised and the change log does not say why.
     """
+    refuse_unexplained_methods()
     ledger = Ledger(study.ledger)
     settle(study)
     index = study.reports / "preview" / "index.html"
@@ -119,10 +123,10 @@ def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, Protecte
 
 
 def _pinned(study: Study, quarter: Quarter) -> dict[str, Any]:
-    """What a rerun of a release needs to know: its drops, and what people had decided."""
+    """What a rerun of a release, and the next one, need to know: its drops, what people had decided, its methods."""
     store = Store(study)
     read = [each for each in store.quarters_with_data() if each <= quarter]
-    return {"drops": pinned_drops(store, read), "snapshot": keep_snapshot(study)}
+    return {"drops": pinned_drops(store, read), "snapshot": keep_snapshot(study), "methods": method_versions()}
 
 
 def made_from(study: Study, units: list[Planned]) -> str:

@@ -15,7 +15,7 @@ from sample_study import write_combined_study
 
 from analysis_lib.disclosure.protect import protect
 from analysis_lib.effects.results import CheckResult, EffectResult, as_rows, checks_table, effects_table, row_of
-from analysis_lib.publishing import reform_pages, site
+from analysis_lib.publishing import reform_pages, releases
 from analysis_lib.publishing.pages import Report, reform_page
 from analysis_lib.publishing.reform_words import checks_answer, effects_answer
 from analysis_lib.quarters import Quarter
@@ -165,7 +165,8 @@ def heading_of(made: Report, language: str) -> str:
 @pytest.mark.parametrize("page", ["reforms", "reform-forms"])
 def test_the_texts_of_a_page_are_as_they_were(study, page, language):
     seen = (
-        re.sub(r" (?=[A-Z\u4e00-\u9fff])", "\n", words(site.render_page(report(study), page, language))).strip() + "\n"
+        re.sub(r" (?=[A-Z\u4e00-\u9fff])", "\n", words(releases.render_page(report(study), page, language))).strip()
+        + "\n"
     )
     golden = Path(__file__).parents[2] / "golden" / f"page_{page}_{language}.txt"
     if os.environ.get("JIANFU_UPDATE_GOLDEN"):
