@@ -156,7 +156,7 @@ def test_an_answer_that_rests_on_too_few_is_not_given(study, tables) -> None:
 def test_an_answer_whose_change_is_unknown_still_says_why(study) -> None:
     nothing = {"gross_combined": ("hours_week", math.nan, math.nan)}
     found = answers(guardrails(study, **nothing), study)["responsibilities"]
-    assert (found.answer, found.sentence) == ("cannot_tell", "Not settled: Gross hours lost.")
+    assert (found.answer, found.sentence) == ("cannot_tell", "Without an answer so far: Gross hours lost.")
 
 
 def test_harm_points_right_and_margins_are_at_one(study) -> None:
