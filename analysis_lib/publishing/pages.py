@@ -20,6 +20,7 @@ from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures.svg import share_glyphs
 from analysis_lib.publishing import behind
 from analysis_lib.publishing.charts import Chart, ChartMaker, Table, region_words
+from analysis_lib.publishing.guardrail_words import distinction_words
 from analysis_lib.publishing.sentences import Writer, pick, share_measures
 from analysis_lib.publishing.verdicts import three_verdicts
 from analysis_lib.quarters import Quarter
@@ -163,6 +164,7 @@ def render_report(report: Report, language: str) -> str:
         finding=writer.finding(report.headline, region=report.region, period=report.period),
         lede=_lede(report, writer),
         verdicts=verdict_cards(report, writer, below=""),
+        distinctions=distinction_lines(report, writer, below=""),
         hero=hero(report, writer),
         nested=charts.get("nested"),
         points=main_points(report, writer),
@@ -250,6 +252,17 @@ def verdict_cards(report: Report, writer: Writer, *, below: str) -> list[dict[st
     change = report.change_of(report.study.config.estimation.headline)
     verdicts = three_verdicts(report.tables, change, writer=writer, page=page)
     return [asdict(each) | {"href": each.page and f"{below}{each.page}/index.html"} for each in verdicts]
+
+
+def distinction_lines(report: Report, writer: Writer, *, below: str) -> list[dict[str, str]]:
+    """The three distinctions in a line each, with links to their page."""
+    if not report.is_national or "guardrails" not in report.tables:
+        return []
+    href = f"{below}{GUARDRAILS}/index.html" if GUARDRAILS in report.further_pages else ""
+    return [
+        {"title": each.title, "word": each.word, "tone": each.tone, "href": href}
+        for each in distinction_words(report.tables["guardrails"], writer=writer)
+    ]
 
 
 def hero(report: Report, writer: Writer) -> dict[str, str] | None:
@@ -418,6 +431,7 @@ def render_overview(report: Report, language: str) -> str:
         finding=writer.finding(report.headline, region=NATION, period=report.period),
         lede=_lede(report, writer),
         verdicts=verdict_cards(report, writer, below=f"{report.quarter}/"),
+        distinctions=distinction_lines(report, writer, below=f"{report.quarter}/"),
         hero=hero(report, writer),
         points=main_points(report, writer),
         quarter=str(report.quarter),

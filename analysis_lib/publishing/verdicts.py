@@ -2,7 +2,7 @@
 
 Each follows one rule, from what the notebooks handed over::
 
-    fell        the change reported, as its interval allows
+    fell        the last year against the quarters before the first reform, as the interval allows; else the change reported
     moved       yes: an account of hours names a way in which they moved; no: every account rules each way out
     came back   yes: an alarm on the primary measure of a reform; no: the cut of every reform that can be watched held
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.monitoring.guardrails import BY_GUARDRAIL, LATELY
 from analysis_lib.publishing.lasting_words import FINDINGS, MOVED, Line, held_line, moved_lines, relapse_rows
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.reforms import read_reforms
@@ -67,20 +68,32 @@ def three_verdicts(
     Parameters
     ----------
     tables : mapping of str to ProtectedTable
-        ``reform_lasting`` and ``accounts`` where a study has reforms.
+        ``reform_lasting``, ``accounts`` and ``guardrails`` where a study has reforms.
     change : pandas.Series or None
         Row of the headline measure's change.
     page : str
         Page on reforms, for the links.
     """
-    word = writer.word_for(change)
+    since = _since_reforms(tables, writer)
+    moved = change if since is None else since
+    word = writer.word_for(moved)
     fell = "cannot_tell" if word == "unknown" else word
-    verdicts = [_verdict("fell", fell, writer.change(change), page="", writer=writer)]
+    verdicts = [_verdict("fell", fell, writer.change(moved), page="", writer=writer)]
     if "accounts" in tables and not tables["accounts"].table.empty:
         verdicts.append(_verdict("moved", *_moved(tables["accounts"], writer), page=page, writer=writer))
     if "reform_lasting" in tables and not tables["reform_lasting"].table.empty:
         verdicts.append(_verdict("back", *_back(tables["reform_lasting"], writer), page=page, writer=writer))
     return verdicts
+
+
+def _since_reforms(tables: Mapping[str, ProtectedTable], writer: Writer) -> pd.Series | None:
+    """The headline of the last year against the quarters before the first reform; None where it is not told."""
+    if "guardrails" not in tables:
+        return None
+    headline = writer.study.config.estimation.headline
+    rows = tables["guardrails"].table
+    rows = rows[(rows["by"] == BY_GUARDRAIL) & (rows["measure"] == headline + LATELY)]
+    return None if rows.empty or pd.isna(rows.iloc[0]["value"]) else rows.iloc[0]
 
 
 def _verdict(key: str, answer: str, sentence: str, *, page: str, writer: Writer) -> Verdict:
