@@ -32,17 +32,12 @@ NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled wh
 CORRECTIONS = "corrections"  # page of the site, last part of its address
 MAX_POINTS = 6
 # Last parts of the addresses of further pages.
-DETAILS, RETURNS, AREAS, REFORMS, CHANGES, GUARDRAILS = (
-    "details",
-    "returns",
-    "areas",
-    "reforms",
-    "changes",
-    "guardrails",
-)
+DETAILS, RETURNS, AREAS, REFORMS = "details", "returns", "areas", "reforms"
+CHANGES, GUARDRAILS, ADJUST = "changes", "guardrails", "adjust"
 FURTHER = {  # page → tables of which it needs one
     GUARDRAILS: ("guardrails",),
     REFORMS: ("reform_effects",),
+    ADJUST: ("adjustments", "scenarios", "forecasts"),
     DETAILS: ("drivers", "parts", "bottom_up"),
     RETURNS: ("flags", "recall", "heaping", "coping", "own_burden"),
     AREAS: ("areas",),

@@ -17,7 +17,7 @@ from typing import Any
 from analysis_lib.disclosure.handover import read_results
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked, UsageError
-from analysis_lib.publishing import change_pages, details, guardrail_page, pages, reform_pages
+from analysis_lib.publishing import adjust_pages, change_pages, details, guardrail_page, pages, reform_pages
 from analysis_lib.publishing.downloads import csv_text
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
@@ -195,6 +195,7 @@ def render_page(report: pages.Report, page: str, language: str) -> str:
         pages.AREAS: details.render_areas,
         pages.REFORMS: reform_pages.render_reforms,
         pages.CHANGES: change_pages.render_changes,
+        pages.ADJUST: adjust_pages.render_adjust,
         pages.GUARDRAILS: guardrail_page.render_guardrails,
     }
     if page in further:

@@ -15,7 +15,7 @@ from analysis_lib.survey.scenarios import BY_SCENARIO
 
 OF_REFORMS = (
     "effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance",
-    "dose_response", "returned", "look", "relapse", "half_life", "persistence", "account", "moved",
+    "dose_response", "returned", "look", "relapse", "half_life", "persistence", "account", "moved", "adjust",
 )  # fmt: skip
 GUARDED = (*QUESTIONS, "leave_intention", "leaving", "staying", "relapse")  # no measures of a study
 OF_GUARDRAILS = (BY_VERDICT, BY_GUARDRAIL, BY_INVARIANCE, BY_ITEM, BY_STAYING, BY_AGE_DIFFERENCE)
@@ -54,6 +54,11 @@ def category_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
         return _reform_title(labels, text, by, value)
     if by in OF_GUARDRAILS:
         return _guarded_title(labels, text, by, value)
+    if by == "forecast":
+        made_in, _, ahead = value.partition(".")
+        return text("forecast.made_in", period=labels.period(made_in), ahead=ahead)
+    if f"{by}.{value}" in text.texts and by == "forecast_score":
+        return text(f"{by}.{value}")
     if by == BY_SCENARIO:
         return _scenario_title(labels, text, value)
     return term_title(by, value, labels) or labels.category(by, value)
