@@ -24,6 +24,9 @@ class _Measure(BaseModel):
     why_en: str = ""
     universe: dict[str, list[str]] = Field(default_factory=dict, description="respondents described: column → values")
     among: Literal["all", "participants"] = "all"
+    is_listed: bool = Field(
+        default=True, description="whether tables of every measure hold it; accounts read the others too"
+    )
 
 
 class DiaryMeasure(_Measure):
@@ -37,6 +40,9 @@ class DiaryMeasure(_Measure):
     only: list[Literal["avoidable", "out_of_hours"]] = Field(default_factory=list)
     required_by: list[str] = Field(
         default_factory=list, description="who required an episode, as the instrument codes it; an empty text is unsaid"
+    )
+    media: list[str] = Field(
+        default_factory=list, description="by what an episode was done, as the instrument codes it; likewise"
     )
 
 
@@ -166,6 +172,11 @@ def made_from(measure: Measure) -> list[str]:
     if isinstance(measure, CombinedMeasure):
         return [measure.of, *measure.on, *filter(None, [measure.beyond])]
     return []
+
+
+def listed(measures: dict[str, Measure]) -> list[str]:
+    """Keys of the measures that tables of every measure hold, in their order."""
+    return [key for key, each in measures.items() if each.is_listed]
 
 
 def by_requirer(measures: dict[str, Measure]) -> list[str]:

@@ -434,9 +434,8 @@ def _measures_of(study: Study, rows: pd.DataFrame) -> tuple[list[str], dict[str,
     partitions = {WORK: Partition(WORK_TIME, at_work)}
     if personal:
         partitions[DAY] = Partition("", (*at_work, *personal))
-    media = tuple(
-        key for key in known if key.startswith("gross_on_") and key in rows.columns and known[key].kind == "diary"
-    )
+    # A medium that nobody named, as the unsaid one where every diary says it, would be a row of zeros.
+    media = tuple(key for key in known if key.startswith("gross_on_") and key in rows.columns and rows[key].gt(0).any())
     if media:
         others = [groups[key] for key in groups if classification.groups.at[key, "kind"] != BURDEN]
         partitions[MEDIUM] = Partition(WORK_TIME, (*media, *(key for key in others if key in at_work)))

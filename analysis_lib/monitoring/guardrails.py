@@ -403,10 +403,11 @@ def _question_changes(
     earlier: list[str],
     later: list[str],
 ) -> pd.DataFrame:
-    frame = with_answers(official_quarters, respondents, QUESTIONS)
+    questions = [column for column in QUESTIONS if column not in study.measures]
+    frame = with_answers(official_quarters, respondents, questions)
     design, level = SurveyDesign.of_study(study), study.config.estimation.confidence_level
     frames = []
-    for column in QUESTIONS:
+    for column in questions:
         before, after = (frame["quarter"].isin(quarters) & frame[column].notna() for quarters in (earlier, later))
         if before.any() and after.any():
             found = difference(frame, column, design=design, earlier=before, later=after, confidence_level=level)

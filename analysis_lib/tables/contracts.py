@@ -158,6 +158,7 @@ CONTRACTS: dict[str, Contract] = {
             "activity": _text(),
             "role": _text(values=["main", "secondary"]),
             "required_by": _text(),
+            "medium": _text(),
             "is_avoidable": pa.Column(bool),
             "is_out_of_hours": pa.Column(bool),
             "minutes": _number(0),

@@ -21,7 +21,7 @@ from analysis_lib.time_use.activities import all_measures
 from analysis_lib.time_use.recall import recalled
 
 PERSON = ["respondent_id", "quarter"]
-CELL = ["activity", "group", "role", "required_by", "is_avoidable", "is_out_of_hours"]
+CELL = ["activity", "group", "role", "required_by", "medium", "is_avoidable", "is_out_of_hours"]
 DAYS_OF = {"weekday": 5, "weekend": 2}
 MINUTES_PER_HOUR = 60
 # Text columns that say where a row came from, or that stand elsewhere in the table.
@@ -97,17 +97,18 @@ def _days_of_respondents(diary_days: pd.DataFrame, respondents: pd.DataFrame) ->
 
 
 def _asked(episodes: pd.DataFrame | None, respondents: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Of each respondent, whether the diary asked for ratings, for a second activity and for who required it.
+    """Of each respondent, whether the diary asked for ratings, a second activity, who required it and the medium.
 
     It did when anybody in the same drop gave one: a diary without the question leaves hours unknown, not zero.
     """
     if episodes is None or episodes.empty:
-        return dict.fromkeys(["avoidable", "secondary", "required_by"], np.ones(len(respondents), dtype=bool))
+        return dict.fromkeys(["avoidable", "secondary", "required_by", "medium"], np.ones(len(respondents), dtype=bool))
     given = pd.DataFrame(
         {
             "avoidable": episodes[["value", "is_repeat", "is_for_show"]].notna().any(axis=1),
             "secondary": episodes["secondary_activity"] != "",
             "required_by": episodes["required_by"] != "",
+            "medium": episodes["medium"] != "",
         }
     )
     by_drop = given.groupby(episodes["drop"]).transform("any")
@@ -148,7 +149,7 @@ def _diary_hours(
     )
     hours_week = share_of_week @ (minutes @ belongs) / MINUTES_PER_HOUR
     has_diary = np.asarray(share_of_week.sum(axis=1)).ravel() > 0
-    # Day totals know neither the clock, nor ratings, a second activity or who required it: unknown, not zero.
+    # Day totals know neither the clock, ratings, a second activity, who required it nor the medium: unknown, not zero.
     has_totals = np.isin(np.arange(len(has_diary)), days.loc[days["n_episodes"] == 0, "row"])
     columns = {}
     for position, (key, measure) in enumerate(diary.items()):
@@ -186,7 +187,11 @@ def _parts_of_week(
 
 def _conditions(measure: DiaryMeasure) -> list[str]:
     """What a diary must have asked about for the hours of a measure to be known."""
-    beyond_time = {"secondary": measure.role == "secondary", "required_by": bool(measure.required_by)}
+    beyond_time = {
+        "secondary": measure.role == "secondary",
+        "required_by": bool(measure.required_by),
+        "medium": bool(measure.media),
+    }
     return [*measure.only, *(name for name, is_needed in beyond_time.items() if is_needed)]
 
 
@@ -205,6 +210,8 @@ def _belongs(cells: pd.DataFrame, measures: list[DiaryMeasure]) -> np.ndarray:
         counts &= cells["role"] == measure.role
         if measure.required_by:
             counts &= cells["required_by"].isin(measure.required_by)
+        if measure.media:
+            counts &= cells["medium"].isin(measure.media)
         for condition in measure.only:
             counts &= cells[f"is_{condition}"].astype(bool)
         belongs[:, position] = counts

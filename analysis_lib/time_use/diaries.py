@@ -71,7 +71,7 @@ def day_activities(
 
     *Out of hours* is all of a weekend day and a weekday's time outside ``work_hours``; an episode that crosses the
     boundary is split at it. Day totals carry neither clock nor rating, so hours under such conditions stay unknown
-    for them, and so does who required them (`burden.official_quarters`).
+    for them, and so do who required them and by which medium (`burden.official_quarters`).
 
     Time without a code, or under a code that ``activities.csv`` does not list, is unknown time.
     """
@@ -84,7 +84,7 @@ def day_activities(
         .pipe(with_day_type)
         .pipe(_place_in_hours)
         .filter(pl.col("minutes") > 0)
-        .sort(*DAY, "activity", "role", "group", "required_by", "is_avoidable", "is_out_of_hours")
+        .sort(*DAY, "activity", "role", "group", "required_by", "medium", "is_avoidable", "is_out_of_hours")
         .collect(engine="streaming")
     )
     known = cells.lazy().filter((pl.col("role") == "main") & (pl.col("group") != ""))
@@ -106,7 +106,7 @@ def day_activities(
 
 
 def minutes_of_episodes(episodes: pl.LazyFrame, *, study: Study) -> pl.LazyFrame:
-    """Minutes by diary day, activity, role, requirer and rating, in and out of a weekday's work hours.
+    """Minutes by diary day, activity, role, requirer, medium and rating, in and out of a weekday's work hours.
 
     The streaming core: one pass over the episodes, lazy in and lazy out.
     """
@@ -120,16 +120,18 @@ def minutes_of_episodes(episodes: pl.LazyFrame, *, study: Study) -> pl.LazyFrame
         *DAY,
         "activity",
         "required_by",
+        "medium",
         role=pl.lit("main"),
         is_for_show=is_for_show,
         is_poor=is_poor | pl.col("is_repeat").fill_null(False) | is_for_show,
         **measured,
     )
-    # Ratings, and who required it, are about the main activity; of a secondary one only its time is known.
+    # Ratings, the medium and who required it are about the main activity; of a secondary one only its time is known.
     secondary = episodes.filter(pl.col("secondary_activity") != "").select(
         *DAY,
         activity="secondary_activity",
         required_by=pl.lit(""),
+        medium=pl.lit(""),
         role=pl.lit("secondary"),
         is_for_show=pl.lit(False),
         is_poor=pl.lit(False),
@@ -137,7 +139,7 @@ def minutes_of_episodes(episodes: pl.LazyFrame, *, study: Study) -> pl.LazyFrame
     )
     return (
         pl.concat([main, secondary])
-        .group_by(*DAY, "activity", "required_by", "role", "is_for_show", "is_poor")
+        .group_by(*DAY, "activity", "required_by", "medium", "role", "is_for_show", "is_poor")
         .agg(pl.sum("in_hours").cast(pl.Float64), pl.sum("length").cast(pl.Float64))
         .with_columns(out_of_hours=pl.col("length") - pl.col("in_hours"))
         .drop("length")
@@ -189,6 +191,7 @@ def _minutes_of_totals(day_totals: pl.LazyFrame) -> pl.LazyFrame:
         *DAY,
         "activity",
         required_by=pl.lit(""),
+        medium=pl.lit(""),
         role=pl.lit("main"),
         is_for_show=pl.lit(False),
         is_poor=pl.lit(False),
@@ -256,7 +259,7 @@ def _place_in_hours(minutes: pl.LazyFrame) -> pl.LazyFrame:
     on_weekday = pl.col("day_type") == "weekday"
     inside = pl.when(on_weekday).then("in_hours").otherwise(0.0)
     total = pl.col("in_hours") + pl.col("out_of_hours")
-    key = [*DAY, "day_type", "activity", "group", "role", "required_by", "is_avoidable"]
+    key = [*DAY, "day_type", "activity", "group", "role", "required_by", "medium", "is_avoidable"]
     parts = [
         minutes.select(*key, is_out_of_hours=pl.lit(False), minutes=inside),
         minutes.select(*key, is_out_of_hours=pl.lit(True), minutes=total - inside),

@@ -38,6 +38,7 @@ def full_days(draw: st.DrawFn, date: str) -> pd.DataFrame:
             secondary_activity=draw(st.sampled_from(["", "G1", "M1"])), is_repeat=draw(st.sampled_from([None, False, True])),
             value=draw(st.sampled_from([None, 1, 2, 3, 4])), is_for_show=draw(st.sampled_from([None, False, True])),
             required_by=draw(st.sampled_from(["", "central", "county", "self"])),
+            medium=draw(st.sampled_from(["", "paper", "video", "chat"])),
         )
         for first, last in pairwise(edges)
     ]  # fmt: skip
@@ -74,6 +75,8 @@ def test_the_groups_of_any_week_add_up_to_168_hours_and_parts_never_exceed_the_w
     assert 0 <= hours["gross_out_of_hours"] <= whole
     assert whole <= hours["work_time"] + 2e-9
     assert sum(hours[key] for key in by_requirer(study.measures)) == pytest.approx(hours["gross"])
+    media = [key for key in study.measures if key.startswith("gross_on_")]
+    assert sum(hours[key] for key in media) == pytest.approx(hours["gross"])
 
 
 @FEW

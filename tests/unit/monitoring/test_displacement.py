@@ -373,18 +373,16 @@ def test_accounts_pass_the_disclosure_rules(officials, study) -> None:
 
 
 def test_media_divide_burden_and_what_diaries_do_not_say_is_the_rest(officials, study) -> None:
-    path = study.reference / "measures.toml"
-    text = path.read_text(encoding="utf-8")
-    for medium in ("paper", "app"):
-        text += f'\n[gross_on_{medium}]\ntitle_zh = "{medium}"\ntitle_en = "{medium}"\ngroups = ["meeting"]\n'
-    path.write_text(text, encoding="utf-8")
-    with_media = officials.assign(gross_on_paper=0.5 * officials["gross"], gross_on_app=0.3 * officials["gross"])
-    account = change_of(with_media, Study.open(study.root))
+    nobody = {"gross_on_unsaid": 0.0}
+    with_media = officials.assign(
+        gross_on_paper=0.5 * officials["gross"], gross_on_app=0.3 * officials["gross"], **nobody
+    )
+    account = change_of(with_media, study)
     parts = account.parts("medium").set_index("part")
     assert set(parts.index) == {"gross_on_paper", "gross_on_app", "group_service", "group_core", "group_training",
                                 "rest", "whole"}  # fmt: skip
     assert parts.drop("whole")["estimate"].sum() == pytest.approx(parts.at["whole", "estimate"], abs=1e-9)
     assert parts.at["rest", "estimate"] == pytest.approx(0.4 * parts.at["gross_on_paper", "estimate"])
     with_media.loc[with_media["respondent_id"].str.endswith("1"), ["gross_on_paper", "gross_on_app"]] = np.nan
-    some = change_of(with_media, Study.open(study.root))  # a diary that asked for no medium: parts of other people
+    some = change_of(with_media, study)  # a diary that asked for no medium: parts of other people
     assert set(some.partitions) == {"work", "day"}

@@ -177,7 +177,8 @@ def test_the_demonstration_study_asks_what_the_distinctions_need(demonstration) 
     assert wanted["service"] == ("not_fall", 0.5)
     assert wanted["authority_gap"] == ("not_rise", 0.05)
     assert responsibilities.not_asked == ()
-    assert {each.measure for each in power.indicators} == {"group_inspection", "duplicate_share", "authority_gap"}
+    watched = {"group_inspection", "duplicate_share", "coping", "authority_gap"}
+    assert {each.measure for each in power.indicators} == watched
     assert "leave_intention_under_35" in power.not_asked
     assert "gross_combined_lately" in lasting.not_asked
 
@@ -245,7 +246,7 @@ def returns(n: int = 400) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         frames.append(people)
     sample = pd.concat(frames, ignore_index=True)
     officials = sample[rng.random(len(sample)) < 0.8].reset_index(drop=True)
-    return officials.drop(columns=["coping", "leave_intention"]), officials, sample
+    return officials.drop(columns=["leave_intention"]), officials, sample
 
 
 def test_changes_of_everything_watched_are_judged_together(tmp_path) -> None:

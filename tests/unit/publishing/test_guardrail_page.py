@@ -127,7 +127,7 @@ def test_each_answer_names_what_it_rests_on(study) -> None:
     )
     assert found["power"].sentence == "Gone the wrong way: Inspections (+1.3 hours a week, 95% interval 0.9 to 1.7)."
     # Beside a no stands what stayed open, what got worse within its margin, and what was not asked.
-    assert "Not settled: Work done for show" in found["power"].beside
+    assert "Not settled: How often officials make up records to cope" in found["power"].beside
     assert "Worse, but within what may be borne: Share of form content already filed elsewhere" in found["power"].beside
     assert "Not asked: Fear of blame" in found["power"].beside
     assert found["lasting"].sentence == "Found for at least one reform: Relapse."

@@ -7,7 +7,7 @@ from sample_study import STUDY_TOML, write_study
 from small_tables import MONDAY, QUARTER, SATURDAY, day_totals, diary, no_totals, respondents
 
 from analysis_lib.errors import InputRejected, UsageError
-from analysis_lib.measures import by_requirer
+from analysis_lib.measures import by_requirer, listed
 from analysis_lib.study import Study
 from analysis_lib.time_use.burden import official_quarters
 from analysis_lib.time_use.diaries import day_activities
@@ -285,3 +285,43 @@ def test_who_required_it_is_unknown_where_no_episode_of_the_drop_says_and_for_da
     assert officials["gross"].tolist() == pytest.approx([14, 14, 14])
     assert officials.loc[["A", "C"], parts].isna().all(axis=None)
     assert officials.loc["B", ["gross_required_city", "gross_required_unsaid"]].tolist() == pytest.approx([10, 4])
+
+
+def on_media(study: Study) -> list[str]:
+    return [key for key in study.measures if key.startswith("gross_on_")]
+
+
+def test_gross_hours_divide_by_medium_without_remainder(tmp_path: Path) -> None:
+    study = study_with(tmp_path)
+    said = [
+        diary("A", day, (minute, minute + length, activity), medium=medium, secondary_activity="G1")
+        for day in (MONDAY, SATURDAY)
+        for minute, length, activity, medium in [
+            (0, 60, "M1", "meeting_room"), (60, 120, "D2", "paper"), (180, 30, "F1", "paper"), (300, 15, "F2", "app"),
+            (400, 45, "D1", ""), (500, 60, "S1", "paper"),
+        ]
+    ]  # fmt: skip
+    hours = measured(study, respondents("A"), *said, episodes=pd.concat(said, ignore_index=True)).loc["A"]
+    found = {"gross_on_meeting_room": 1.0, "gross_on_paper": 2.5, "gross_on_app": 0.25, "gross_on_unsaid": 0.75,
+             "gross_on_chat": 0.0, "document_on_paper": 2.0, "form_on_paper": 0.5, "form_on_app": 0.25}  # fmt: skip
+    assert hours[list(found)].tolist() == pytest.approx([7 * each for each in found.values()])
+    assert sum(hours[key] for key in on_media(study)) == pytest.approx(hours["gross"])
+
+
+def test_the_medium_is_unknown_where_no_episode_of_the_drop_names_one_and_for_day_totals(tmp_path: Path) -> None:
+    study = study_with(tmp_path)
+    silent = [diary("A", day, (0, 120, "M1")).assign(drop="silent") for day in (MONDAY, SATURDAY)]
+    asked = [diary("B", MONDAY, (0, 120, "M1"), medium="video"), diary("B", SATURDAY, (0, 120, "M1"))]
+    totals = day_totals([("C", day, "M1", 120.0) for day in (MONDAY, SATURDAY)])
+    officials = measured(
+        study, respondents("A", "B", "C"), *silent, *asked, totals=totals,
+        episodes=pd.concat([*silent, *asked], ignore_index=True),
+    )  # fmt: skip
+    assert officials.loc[["A", "C"], [*on_media(study), "form_on_app"]].isna().all(axis=None)
+    assert officials.loc["B", ["gross_on_video", "gross_on_unsaid"]].tolist() == pytest.approx([10, 4])
+
+
+def test_measures_that_only_accounts_read_are_not_listed(tmp_path: Path) -> None:
+    study = study_with(tmp_path)
+    assert {*on_media(study), "form_on_chat", "cut_out_of_hours", "coping"}.isdisjoint(listed(study.measures))
+    assert {"gross_combined", "gross", "authority_gap"} <= set(listed(study.measures))
