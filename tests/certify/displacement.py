@@ -43,35 +43,14 @@ PARTS = (*GROUPS, "for_show", "service", "core", "training")
 LEVEL = 0.95
 PANEL_EFFECT = np.array([-2.0, 1.2, 0.0, 0.5, 0.3])  # hours a week, by part
 
-_MEASURE = '\n[{key}]\ntitle_zh = "{key}"\ntitle_en = "{key}"\ngroups = [{groups}]\n'
-_GROUPS_OF = {f"gross_on_{medium}": [*GROUPS, "for_show"] for medium in MEDIA} | {
-    "document_on_paper": ["document"],
-    "form_on_paper": ["form"],
-    "form_on_app": ["form"],
-    "form_on_chat": ["form"],
-}
-_COPING = '\n[coping]\nkind = "questionnaire"\nunit = "score"\ntitle_zh = "coping"\ntitle_en = "coping"\ncolumns = ["coping"]\n'
-
 
 def certify(repetitions: int = 300, seed: int = 20267) -> pd.DataFrame:
     """Surveys under four scenarios, and panels of few and many regions."""
     with tempfile.TemporaryDirectory() as folder:
-        study = study_with_media(Path(folder) / "study")
+        study = write_study(Path(folder) / "study")
         surveys = [certified(letter, study, repetitions, seed) for letter in "abdf"]
     panels = [certified_panel(n, 10 * repetitions, seed) for n in (3, 10, 30)]
     return pd.concat([*surveys, *panels], ignore_index=True)
-
-
-def study_with_media(folder: Path) -> Study:
-    """A study that also measures by medium, and asks about coping."""
-    study = write_study(folder)
-    more = [
-        _MEASURE.format(key=key, groups=", ".join(f'"{group}"' for group in groups))
-        for key, groups in _GROUPS_OF.items()
-    ]
-    path = study.reference / "measures.toml"
-    path.write_text(path.read_text(encoding="utf-8") + "".join(more) + _COPING, encoding="utf-8")
-    return Study.open(folder)
 
 
 # -- surveys ------------------------------------------------------------------------------------------

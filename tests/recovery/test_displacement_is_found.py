@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from certify.displacement import EARLIER, LATER, World, certified, certified_panel, study_with_media
+from certify.displacement import EARLIER, LATER, World, certified, certified_panel
+from sample_study import write_study
 
 from analysis_lib.effects.designs import settle_designs
 from analysis_lib.ingest.simulate import simulate_study
@@ -26,7 +27,7 @@ BY_CHANCE = 4 / REPETITIONS
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return study_with_media(tmp_path_factory.mktemp("media") / "study")
+    return write_study(tmp_path_factory.mktemp("media") / "study")
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +85,9 @@ def test_effects_on_parts_hold_the_truth_with_few_and_many_regions(n: int) -> No
 
 @pytest.fixture(scope="module")
 def squeezed(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Study, list[str]]:
-    """Scenario f from its exports, in a study that asks about coping."""
+    """Scenario f from its exports, as the demonstration measures it."""
     folder: Path = tmp_path_factory.mktemp("squeezed") / "study"
     study = init_study(folder, simulated=True)
-    path = study.reference / "measures.toml"
-    if "[coping]" not in path.read_text(encoding="utf-8"):
-        item = '\n[coping]\nkind = "questionnaire"\nunit = "score"\ntitle_zh = "应付"\ntitle_en = "Coping"\n'
-        path.write_text(path.read_text(encoding="utf-8") + item + 'columns = ["coping"]\n', encoding="utf-8")
-    study = Study.open(folder)
     simulate_study(study, scenario="f", progress=False)
     run = RunParameters.parse(study=str(folder), quarter="2026Q3", region="all", as_of="", results_dir="")
     return load_officials(run), study, list(periods(run).series)
@@ -106,7 +102,7 @@ def test_toothpaste_from_raw_drops(squeezed: tuple[pd.DataFrame, Study, list[str
     parts = account.parts("day").set_index("part")
     assert parts.drop("whole")["estimate"].sum() == pytest.approx(0.0, abs=1e-9)
     found = {each.key: each.answer for each in findings(account)}
-    assert found == {"offline_to_online": "no", "toothpaste": "yes"}
+    assert found == {"offline_to_online": "no", "pen_to_fingertip": "no", "toothpaste": "yes"}
     assert np.isnan(disguised_burden(account).ratio)
 
 
