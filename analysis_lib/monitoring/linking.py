@@ -121,7 +121,7 @@ def read_links(study: Study) -> pd.DataFrame:
             where=f"reference/{LINKS}",
             fix="give each pair of versions and measure one factor above zero, its error, and the study behind it",
         )
-    return frame.assign(**numbers)
+    return frame.assign(factor=numbers["factor"], se=numbers["se"])
 
 
 def link_between(

@@ -98,6 +98,8 @@ def _guard_title(labels: Labels, text: Catalogue, key: str) -> str:
         return ""
     if key in GUARDED:
         return text(f"guard.{key}")
+    if f"guard.measure_{key}" in text.texts:  # a distinction names it though the study does not measure it
+        return text(f"guard.measure_{key}")
     if key.endswith(LATELY):
         return text("guard.of_late", title=labels.measure(key.removesuffix(LATELY)))
     guarded = labels.study.config.guardrails

@@ -81,6 +81,7 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
             made_from=current[quarter],
             manifest_sha256=release.manifest_sha256,
             **_pinned(study, quarter),
+            snapshot=keep_snapshot(study),
         )
     if built or not index.is_file():
         preview(study)
@@ -123,10 +124,10 @@ def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, Protecte
 
 
 def _pinned(study: Study, quarter: Quarter) -> dict[str, Any]:
-    """What a rerun of a release, and the next one, need to know: its drops, what people had decided, its methods."""
+    """What a rerun of a release, and the next one, need to know: its drops and its methods."""
     store = Store(study)
     read = [each for each in store.quarters_with_data() if each <= quarter]
-    return {"drops": pinned_drops(store, read), "snapshot": keep_snapshot(study), "methods": method_versions()}
+    return {"drops": pinned_drops(store, read), "methods": method_versions()}
 
 
 def made_from(study: Study, units: list[Planned]) -> str:
