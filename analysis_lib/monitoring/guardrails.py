@@ -391,7 +391,10 @@ def guardrail_changes(
     staying = staying_table(sample, official_quarters, respondents, study=study, period=label, quarters=later)
     is_gap = (staying["measure"] == "leaving") & (staying["by"] == BY_AGE_DIFFERENCE)
     frames.append(staying[is_gap].assign(measure=f"leaving_gap_{settings.young}", by="", category=""))
-    return check(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), "estimates")
+    filled = [frame for frame in frames if len(frame)] or frames[
+        :1
+    ]  # of a study's first quarter nothing has changed yet
+    return check(pd.concat(filled, ignore_index=True), "estimates")
 
 
 def _question_changes(
