@@ -25,6 +25,7 @@ from analysis_lib.errors import DesignError
 SIGNIFICANT = 0.05
 ANTICIPATIONS = (0, 1, 2)
 LIKELY, LARGE = 0.2, 0.5  # standard deviations by which those who did not answer may well, or hardly, differ
+NO_SHARE = 1e-9  # of those asked
 PLANNED = Choices()
 
 
@@ -210,7 +211,8 @@ def check_attrition(panel: Panel, way: Choices, response: np.ndarray, *, spread:
     nearest = min(limits, key=abs) if is_told else found["estimate"]
     needed = -nearest / silent if abs(silent) > 0 else np.inf
     spread = float(panel.values.std()) if spread is None else spread
-    has_moved = not on_response["ci_low"] <= 0 <= on_response["ci_high"]
+    # Response that is the same everywhere has an interval of no width, beside zero by the rounding of floats.
+    has_moved = not on_response["ci_low"] - NO_SHARE <= 0 <= on_response["ci_high"] + NO_SHARE
     outcome: Outcome = "cannot_tell"
     if abs(needed) >= LARGE * spread:
         outcome = "holds"
