@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ from analysis_lib.publishing import adjust_pages, change_pages, details, guardra
 from analysis_lib.publishing.downloads import csv_text
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
+from analysis_lib.tables.store import sync
 
 MANIFEST = "release.json"
 RESULTS = "results"
@@ -293,12 +293,3 @@ def sync_tree(folder: Path) -> None:
         sync(path)
     for path in reversed([folder.parent, folder, *(path for path in paths if path.is_dir())]):
         sync(path)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, stand on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -29,13 +29,13 @@ from analysis_lib.publishing.releases import (
     read,
     reports_of,
     sha256,
-    sync,
     sync_tree,
     write,
 )
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
+from analysis_lib.tables.store import sync
 
 SITE, PREVIEW = "site", "preview"
 OLDER = "releases"  # folder of the site with the releases that were published and are not in force

@@ -73,14 +73,15 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
         if last and last["made_from"] == current[quarter] and (study.reports / last["release"]).is_dir()
     }
     to_build = [quarter for quarter in current if quarter not in stand]
-    built = _build(study, ledger, {quarter: planned[quarter] for quarter in to_build}) if to_build else {}
+    pinned = {quarter: _pinned(study, quarter) for quarter in to_build}
+    built = _build(study, ledger, {quarter: planned[quarter] for quarter in to_build}, pinned) if to_build else {}
     for quarter, release in built.items():
         ledger.record_release(
             str(quarter),
             release.name,
             made_from=current[quarter],
             manifest_sha256=release.manifest_sha256,
-            **_pinned(study, quarter),
+            **pinned[quarter],
             snapshot=keep_snapshot(study),
         )
     if built or not index.is_file():
@@ -98,7 +99,9 @@ def headline(study: Study, quarter: Quarter, language: str) -> str:
     return sentences.hours_answer(tables["hours"], tables["change"], study=study, language=language)
 
 
-def _build(study: Study, ledger: Ledger, planned: dict[Quarter, list[Planned]]) -> dict[Quarter, Release]:
+def _build(
+    study: Study, ledger: Ledger, planned: dict[Quarter, list[Planned]], pinned: dict[Quarter, dict[str, Any]]
+) -> dict[Quarter, Release]:
     # Templates, figures and fonts are not loaded to find that nothing is to do.
     from analysis_lib.publishing.releases import build_release
 
@@ -109,7 +112,7 @@ def _build(study: Study, ledger: Ledger, planned: dict[Quarter, list[Planned]]) 
                 quarter,
                 _results(study, units),
                 published=last_published(ledger, quarter),
-                facts=_pinned(study, quarter),
+                facts=pinned[quarter],
                 spread=spread,
             )
             for quarter, units in planned.items()

@@ -169,7 +169,7 @@ class Store:
             staging.chmod(0o750)
             folder.parent.mkdir(parents=True, exist_ok=True)
             staging.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         except OSError as error:
             size = sum(path.stat().st_size for path in files.values() if path.is_file())
             raise EnvironmentProblem(
@@ -214,7 +214,7 @@ class Store:
         folder = self.study.raw / drop_id
         _write_durably(folder / f".{WITHDRAWAL}", withdrawal_text(withdrawal))
         (folder / f".{WITHDRAWAL}").rename(folder / WITHDRAWAL)
-        _sync(folder)
+        sync(folder)
         return read_drop(folder / SIDECAR)
 
     def free_slug(self, quarter: Quarter, received: dt.date, wanted: str) -> str:
@@ -332,23 +332,22 @@ def _refuse_unreadable(path: Path) -> None:
 
 def _copy(path: Path, role: str, folder: Path) -> RawFile:
     copy = folder / path.name
-    if copy.exists() and file_sha256(copy) == file_sha256(path):  # one workbook may hold the sheets of several roles
-        return RawFile(copy, role, file_sha256(copy), copy.stat().st_size)
-    if copy.exists():
+    if not copy.exists():
+        shutil.copyfile(path, copy)
+        copy.chmod(0o440)
+        sync(copy)
+    elif file_sha256(copy) != file_sha256(path):  # one workbook may hold the sheets of several roles
         raise InputRejected("two files have this name", where=path.name, fix="rename one of them")
-    shutil.copyfile(path, copy)
-    copy.chmod(0o440)
-    _sync(copy)
     return RawFile(copy, role, file_sha256(copy), copy.stat().st_size)
 
 
 def _write_durably(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-    _sync(path)
+    sync(path)
 
 
-def _sync(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, survive a loss of power."""
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, stand on the disk and survive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

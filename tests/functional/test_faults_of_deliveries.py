@@ -220,7 +220,7 @@ def test_f05_a_disk_that_fills_up_while_a_drop_is_copied_leaves_nothing(
     def full(_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_module, "_sync", full)
+    monkeypatch.setattr(store_module, "sync", full)
     with pytest.raises(EnvironmentProblem, match="bytes cannot be kept: No space left") as stopped:
         take_in(Store(study), "answers", {"questionnaire": answers(E1=40)})
     assert stopped.value.exit_code == 7
