@@ -11,6 +11,7 @@ import importlib
 import sys
 
 from analysis_lib.figures import style
+from analysis_lib.fingerprints import reached_code
 from analysis_lib.running.suite import Suite, imported_modules
 from analysis_lib.tables import contracts
 
@@ -46,8 +47,10 @@ for module in [
     # A notebook that imports what is not there says so itself, when it runs.
     with contextlib.suppress(ImportError):
         importlib.import_module(module)
-# What is made at first use, and would be made again by every unit: pandera's backends, the fonts of charts.
+# What is made at first use, and would be made again by every unit: pandera's backends, the fonts of charts, and the
+# hashes of the code that tables are rebuilt by.
 contracts.check(contracts.blank("estimates"), "estimates")
 style.register_fonts()
+reached_code(["analysis_lib.pipeline"])
 # What is there now stays for good: the collector of a forked unit need not touch, and so copy, its pages.
 gc.freeze()
