@@ -8,6 +8,7 @@ from analysis_lib.errors import InputRejected, UsageError, did_you_mean
 from analysis_lib.ingest.corrections import read_corrections
 from analysis_lib.ingest.instruments import ColumnType, Grain, read_instrument
 from analysis_lib.measures import CombinedMeasure, ExcessMeasure, Measure, QuestionnaireMeasure
+from analysis_lib.monitoring.guardrails import three_distinctions
 from analysis_lib.quarters import Quarter
 from analysis_lib.reforms import read_reforms
 from analysis_lib.study import NATION, Study
@@ -45,7 +46,7 @@ def check_study(study: Study, store: Store, quarters: list[Quarter]) -> list[str
     Raises
     ------
     UsageError
-        For a measure or a column of respondents that is named and not there.
+        For a measure, a column of respondents or an item of a scale that is named and not there.
     InputRejected
         For a reference file that cannot be read, or a design column that neither respondents nor sample list carry.
     """
@@ -54,10 +55,12 @@ def check_study(study: Study, store: Store, quarters: list[Quarter]) -> list[str
     read_classification(study)
     read_special_days(study)
     read_corrections(study)
-    read_reforms(study)
+    reforms = read_reforms(study)
     read_drivers(study)
     read_items(study)
     _refuse_unknown_measures(study)
+    three_distinctions(study, reforms)  # refuses a margin of what no distinction watches
+    _refuse_unknown_items(study)
     warnings = [] if set(study.regions.index) - {NATION} else ["regions.csv lists no region: everything is national"]
     people: Columns = {}
     for quarter in store.quarters_with_data():
@@ -87,6 +90,27 @@ def _refuse_unknown_measures(study: Study) -> None:
                     f"{key!r} is no measure of measures.toml",
                     where=f"study.toml, [estimation] {setting}",
                     fix=did_you_mean(key, study.measures),
+                )
+
+
+def _refuse_unknown_items(study: Study) -> None:
+    """Items of scales that ``study.toml`` names are asked by an instrument; those of the software may be left out."""
+    if "scales" not in study.config.model_fields_set:
+        return
+    asked = {
+        column
+        for path in (study.reference / "instruments").glob("*.toml")
+        for spec in read_instrument(study, path.stem).files.values()
+        if spec.grain == "respondents"
+        for column in spec.columns
+    }
+    for scale in study.config.scales:
+        for item in scale.items:
+            if item not in asked:
+                raise UsageError(
+                    f"item {item!r} is in no questionnaire of reference/instruments",
+                    where=f"study.toml, [[scales]] {scale.key}, items",
+                    fix=f"let an instrument read it, or take it out; {did_you_mean(item, asked)}",
                 )
 
 

@@ -78,6 +78,23 @@ def test_what_a_run_would_refuse_is_refused_with_the_place_and_a_suggestion(
         assert words in str(refused.value)
 
 
+SCALE = '[[scales]]\nkey = "load"\ntitle_zh = "负荷"\ntitle_en = "load"\nitems = ["work_hours", "{item}"]\n'
+
+
+def test_items_of_scales_are_asked_by_an_instrument(tmp_path: Path) -> None:
+    assert check(make(tmp_path / "asked", estimation=ESTIMATION + SCALE.format(item="meetings_attended"))) == []
+    with pytest.raises(UsageError) as refused:
+        check(make(tmp_path / "not_asked", estimation=ESTIMATION + SCALE.format(item="meetings_atended")))
+    for words in ("study.toml, [[scales]] load, items", "'meetings_atended'", 'did you mean "meetings_attended"'):
+        assert words in str(refused.value)
+
+
+def test_margins_are_of_what_a_distinction_watches(tmp_path: Path) -> None:
+    margins = "[guardrails]\nmargins = { group_servce = 0.5 }\n"
+    with pytest.raises(UsageError, match=r"guardrails.margins: 'group_servce'"):
+        check(make(tmp_path / "mine", estimation=ESTIMATION + margins))
+
+
 def test_categories_of_a_fit_are_columns_too(tmp_path: Path) -> None:
     combined = '[both]\nkind = "combined"\ntitle_zh = "合"\ntitle_en = "both"\nof = "gross"\non = ["asked"]\nwithin = ["rank"]\n'
     store = make(tmp_path / "mine", measures=GROSS + asks("work_hours") + combined)
