@@ -215,13 +215,12 @@ def page_regions(study: Study) -> list[str]:
 
 def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
     """What the tidy tables of a quarter are made from: its drops, the reference files and the code that reads them."""
-    drops = [f"{drop.id} {drop.sha256} {drop.instrument}" for drop in store.drops(quarter)]
-    reference = store.study.reference
+    drops, reference = store.drops(quarter), store.study.reference
     files = [reference / name for name in ("activities.csv", "regions.csv", "corrections.toml")]
-    files += sorted((reference / "instruments").glob("*.toml"))
+    files += [reference / "instruments" / f"{version}.toml" for version in sorted({drop.instrument for drop in drops})]
     return fingerprint(
         "ingest",
-        *drops,
+        *(f"{drop.id} {drop.sha256} {drop.instrument}" for drop in drops),
         files_fingerprint(files, base=reference),
         store.study.config.diary.model_dump_json(),
         store.study.config.study.timezone,

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import tomllib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -463,6 +463,11 @@ class Study:
             )
         return frame.assign(total=total)
 
+    def is_sample_list(self, instrument: str) -> bool:
+        """Whether an instrument brings nothing but the list of who is asked: no returns yet."""
+        path = self.reference / "instruments" / f"{instrument}.toml"
+        return path.is_file() and _grains(path, path.stat().st_mtime_ns) == {"sample"}
+
     def region_name(self, code: str, language: str) -> str:
         """Name of a region in a language; the nation has the name given in ``regions.csv`` under ``all``."""
         if (name := self._region_names[language].get(code)) is not None:
@@ -539,6 +544,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputRejected(str(error), where=path.name, fix="write valid UTF-8 TOML") from error
+
+
+@cache  # a plan asks for the same instruments once per drop and unit
+def _grains(path: Path, _changed: int) -> set[str]:
+    return {str(spec.get("grain")) for spec in read_toml(path).get("files", {}).values()}
 
 
 def read_reference_csv(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -86,8 +86,11 @@ class Store:
         return states_on(self._all_drops(quarter), self.known_on)
 
     def quarters_with_data(self) -> list[Quarter]:
-        """Quarters of the calendar that have at least one drop that counts."""
-        return [quarter for quarter in self.study.config.calendar.quarters if self.drops(quarter)]
+        """Quarters of the calendar with returns: a list of who will be asked comes long before and is none."""
+        return [quarter for quarter in self.study.config.calendar.quarters if self._has_returns(quarter)]
+
+    def _has_returns(self, quarter: Quarter) -> bool:
+        return any(not self.study.is_sample_list(drop.instrument) for drop in self.drops(quarter))
 
     def receive(
         self,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from ingest_study import QUARTER, make_store, receive
+from ingest_study import ANSWERS, QUARTER, SAMPLE, make_store, receive
 
 from analysis_lib.errors import ContractError, InputRejected, UsageError
 from analysis_lib.quarters import Quarter
@@ -128,6 +128,14 @@ def test_quarters_with_data_follow_the_calendar_and_the_day(store: Store) -> Non
     receive(store, "answers", {"q": "1"}, received="2026-04-05")
     assert store.quarters_with_data() == [QUARTER]
     assert store.as_of(dt.date(2026, 1, 1)).quarters_with_data() == []
+
+
+def test_a_list_of_who_will_be_asked_makes_no_quarter_with_data(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "study", SAMPLE, ANSWERS)
+    receive(store, "list", {"sample": "id,region,tier,weight,diary\n1,P01,county,2,1\n"}, slug="list")
+    assert store.quarters_with_data() == []
+    receive(store, "answers", {"questionnaire": "id,name,submitted,hours,meetings\n1,x,2026-02-01 10:00,40,3\n"})
+    assert store.quarters_with_data() == [QUARTER]
 
 
 # -- rebuilt tables ------------------------------------------------------------------------------------
