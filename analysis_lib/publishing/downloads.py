@@ -17,14 +17,14 @@ from analysis_lib.study import Study
 
 BOM = "\ufeff"  # without it, spreadsheets take UTF-8 for the local code page
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_NAMED = {"measure": "measure", "region": "region", "category": "category"}
+NAMED = ("measure", "region", "category")  # columns of codes that have names
 
 
 def csv_text(table: ProtectedTable, *, study: Study) -> str:
     """The table as CSV: its own columns, and after measure, region and category their names in both languages."""
     frame = table.table
-    names = {f"{column}_{language}": _names(frame, column, study, language)
-             for column in _NAMED for language in ("zh", "en")}  # fmt: skip
+    names = {f"{column}_{language}": [guarded(name) for name in names_of(frame, column, study=study, language=language)]
+             for column in NAMED for language in ("zh", "en")}  # fmt: skip
     head = [name for column in frame.columns for name in _with_names(column)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
@@ -35,10 +35,11 @@ def csv_text(table: ProtectedTable, *, study: Study) -> str:
 
 
 def _with_names(column: str) -> list[str]:
-    return [column, f"{column}_zh", f"{column}_en"] if column in _NAMED else [column]
+    return [column, f"{column}_zh", f"{column}_en"] if column in NAMED else [column]
 
 
-def _names(frame: pd.DataFrame, column: str, study: Study, language: str) -> list[str]:
+def names_of(frame: pd.DataFrame, column: str, *, study: Study, language: str) -> list[str]:
+    """Names, in a language, of the codes that a column of `NAMED` holds, a name for each row."""
     labels, text = Labels(study, language), Catalogue(language)
     title: Callable[..., str] = {
         "region": labels.region,
@@ -46,7 +47,7 @@ def _names(frame: pd.DataFrame, column: str, study: Study, language: str) -> lis
         "measure": partial(measure_title, labels, text),
     }[column]
     keys = list(zip(*(frame[each] for each in (["by", column] if column == "category" else [column])), strict=True))
-    names = {key: guarded(title(*key)) for key in dict.fromkeys(keys)}
+    names = {key: title(*key) for key in dict.fromkeys(keys)}
     return [names[key] for key in keys]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 from babel.dates import format_date
+from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -28,9 +30,12 @@ from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import NATION, Study
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-NAVIGATION, NOTICE = "<!--site:navigation-->", "<!--site:notice-->"  # filled when a site is put together
+# Filled when a site is put together.
+NAVIGATION, NOTICE, DOWNLOADS = "<!--site:navigation-->", "<!--site:notice-->", "<!--site:downloads-->"
 CORRECTIONS = "corrections"  # page of the site, last part of its address
 MAX_POINTS = 6
+KILOBYTE = 1000
+WHOLE = {".xlsx": "page.workbook"}  # end of the name of a file that holds a whole release → text of its link
 # Last parts of the addresses of further pages.
 DETAILS, RETURNS, AREAS, REFORMS = "details", "returns", "areas", "reforms"
 CHANGES, GUARDRAILS, ADJUST = "changes", "guardrails", "adjust"
@@ -382,6 +387,23 @@ def activities_table(report: Report, writer: Writer) -> dict[str, object] | None
 def download_name(table: str, region: str) -> str:
     """File name of a table's CSV."""
     return f"{table}.csv" if region == NATION else f"{region}-{table}.csv"
+
+
+def workbook_name(quarter: Quarter, language: str) -> str:
+    """File name of the workbook that holds every table of a quarter in a language."""
+    return f"{quarter}-{language}.xlsx"
+
+
+def whole_downloads(writer: Writer, sizes: dict[str, int], folder: str) -> str:
+    """Section with links to the files that hold a whole release; their sizes in bytes by name, in a folder."""
+    kinds = {name: text for end, text in WHOLE.items() for name in sizes if name.endswith(f"-{writer.language}{end}")}
+    if not kinds:
+        return ""
+    item = Markup('<li><a href="{}{}" download>{}</a></li>')
+    sized = {name: format_decimal(math.ceil(sizes[name] / KILOBYTE), locale=writer.language) for name in kinds}
+    items = [item.format(folder, name, writer.text(text, size=sized[name])) for name, text in kinds.items()]
+    section = '<section id="downloads">\n<h2>{}</h2>\n<ul class="tools">{}</ul>\n</section>\n'
+    return str(Markup(section).format(writer.text("page.whole_release"), Markup("").join(items)))
 
 
 def download_links(report: Report, depth: int) -> Callable[[str], str]:

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked, UsageError
 from analysis_lib.publishing import adjust_pages, change_pages, details, guardrail_page, pages, reform_pages
 from analysis_lib.publishing.downloads import csv_text
+from analysis_lib.publishing.workbooks import workbook_bytes
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.store import sync
@@ -29,6 +30,7 @@ _NAME = re.compile(r"(\d{4}Q[1-4])/r([1-9]\d*)")
 BUILDING = ".building-"  # start of the names of folders that are not complete yet
 
 Results = dict[str, dict[str, ProtectedTable]]
+Content = str | bytes  # of a file
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def build_release(
     *,
     published: int = 0,
     facts: dict[str, Any] | None = None,
-    spread: Callable[..., Iterable[str]] = map,
+    spread: Callable[..., Iterable[Any]] = map,
 ) -> Release:
     """Write a quarter's pages, downloads and results, unless the last published release holds the very same.
 
@@ -164,9 +166,9 @@ def results_of(release: Release) -> Results:
 
 
 def release_files(
-    study: Study, quarter: Quarter, results: Results, number: int, spread: Callable[..., Iterable[str]]
-) -> dict[str, str]:
-    """Relative path → text of everything in a release but its manifest; see `build_release`."""
+    study: Study, quarter: Quarter, results: Results, number: int, spread: Callable[..., Iterable[Any]]
+) -> dict[str, Content]:
+    """Relative path → content of everything in a release but its manifest; see `build_release`."""
     reports = reports_of(study, quarter, results, number)
     asked = [
         (report, page, language)
@@ -175,7 +177,7 @@ def release_files(
         for language in study.config.publishing.languages
     ]
     drawn = zip(asked, spread(render_page, *zip(*asked, strict=True)), strict=True)
-    files = {
+    files: dict[str, Content] = {
         f"{language}/{quarter}/{''.join(f'{part}/' for part in _address(report, page))}index.html": text
         for (report, page, language), text in drawn
     }
@@ -183,6 +185,13 @@ def release_files(
     texts = spread(partial(csv_text, study=study), [table for _, table in tables])
     for (report, table), text in zip(tables, texts, strict=True):
         files[f"data/{quarter}/{pages.download_name(table.name, report.region)}"] = text
+    languages = study.config.publishing.languages
+    about = {"study": study, "quarter": quarter, "number": number}
+    books = spread(partial(workbook_bytes, [table for _, table in tables], **about), languages)
+    files |= {
+        f"data/{quarter}/{pages.workbook_name(quarter, each)}": book
+        for each, book in zip(languages, books, strict=True)
+    }
     return dict(sorted((files | _result_files(results)).items()))
 
 
@@ -246,7 +255,7 @@ def reports_of(study: Study, quarter: Quarter, results: Results, number: int) ->
     return [first, *(pages.Report(study, quarter, code, regional[code], order, number) for code in order)]
 
 
-def _manifest(study: Study, quarter: Quarter, number: int, files: dict[str, str]) -> dict[str, Any]:
+def _manifest(study: Study, quarter: Quarter, number: int, files: dict[str, Content]) -> dict[str, Any]:
     return {
         "study": study.config.study.id,
         "quarter": str(quarter),
@@ -260,10 +269,10 @@ def _manifest(study: Study, quarter: Quarter, number: int, files: dict[str, str]
 # -- text and bytes -----------------------------------------------------------------------------------
 
 
-def write(path: Path, text: str) -> None:
-    """Write text as it is, and the folders it needs."""
+def write(path: Path, content: Content) -> None:
+    """Write a text or bytes as they are, and the folders they need."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
+    path.write_bytes(_bytes(content))
 
 
 def read(path: Path) -> str:
@@ -276,14 +285,18 @@ def as_json(content: dict[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def hashes(files: dict[str, str]) -> dict[str, str]:
-    """Path → hash of its text."""
-    return {path: sha256(text) for path, text in files.items()}
+def hashes(files: Mapping[str, Content]) -> dict[str, str]:
+    """Path → hash of its content."""
+    return {path: sha256(content) for path, content in files.items()}
 
 
-def sha256(text: str) -> str:
-    """Hash of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def sha256(content: Content) -> str:
+    """Hash of a text or bytes."""
+    return hashlib.sha256(_bytes(content)).hexdigest()
+
+
+def _bytes(content: Content) -> bytes:
+    return content.encode() if isinstance(content, str) else content
 
 
 def sync_tree(folder: Path) -> None:

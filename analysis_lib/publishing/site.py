@@ -22,6 +22,7 @@ from analysis_lib.publishing.releases import (
     BUILDING,
     MANIFEST,
     RESULTS,
+    Content,
     Release,
     Results,
     altered,
@@ -86,8 +87,8 @@ def assemble(study: Study, contents: Contents) -> Path:
     sites.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=sites, prefix=BUILDING))
     try:
-        for path, text in _site_files(study, contents):
-            write(staging / path, text)
+        for path, content in _site_files(study, contents):
+            write(staging / path, content)
         digest = site_sha256(staging)
         final = sites / digest[:16]
         staging.chmod(0o755)
@@ -130,33 +131,40 @@ def swap(study: Study, name: str, target: Path) -> Path:
     return link
 
 
-def _site_files(study: Study, contents: Contents) -> Iterator[tuple[str, str]]:
-    """Address → text of everything that a site holds."""
+def _site_files(study: Study, contents: Contents) -> Iterator[tuple[str, Content]]:
+    """Address → content of everything that a site holds."""
     banner = {
         language: _notice(Writer(study, language).text("site.preview")) if contents.is_preview else ""
         for language in study.config.publishing.languages
     }
-    for path, text in _files(study, contents):
-        if not path.endswith(".html"):
-            yield path, text
+    for path, content in _files(study, contents):
+        if isinstance(content, bytes) or not _is_page(path):
+            yield path, content
             continue
         parts = [part for part in path.split("/") if part in banner]
         language = parts[0] if parts else study.config.publishing.languages[0]
-        yield path, text.replace(_MAIN, _MAIN + banner[language], 1)
+        yield path, content.replace(_MAIN, _MAIN + banner[language], 1)
 
 
-def _files(study: Study, contents: Contents) -> Iterator[tuple[str, str]]:
+def _files(study: Study, contents: Contents) -> Iterator[tuple[str, Content]]:
     releases = contents.releases
     listed = {release.quarter: set(release.manifest["files"]) for release in releases}
     for release in releases:
         for path in _shown(release):
-            text = read(release.folder / path)
-            yield path, _with_navigation(study, text, path, release, listed, contents) if _is_page(path) else text
+            file = release.folder / path
+            is_page = _is_page(path)
+            yield (
+                path,
+                _with_navigation(study, read(file), path, release, listed, contents) if is_page else file.read_bytes(),
+            )
     for release in contents.older:
         for path in _shown(release):
-            text = read(release.folder / path)
-            address = f"{OLDER}/{release.name}/{path}"
-            yield address, _as_older(study, text, path, release, listed, contents) if _is_page(path) else text
+            file = release.folder / path
+            is_page = _is_page(path)
+            yield (
+                f"{OLDER}/{release.name}/{path}",
+                _as_older(study, read(file), path, release, listed, contents) if is_page else file.read_bytes(),
+            )
     reports = [_national_report(study, release) for release in releases]
     yield "index.html", pages.render_choice(reports[-1])
     for language in study.config.publishing.languages:
@@ -194,7 +202,7 @@ def _with_navigation(
         lambda other: f"{language}/{other}/{below}index.html" in listed[other],
     )
     notice += _corrected(study, release, language, contents)
-    return text.replace(pages.NAVIGATION, links, 1).replace(pages.NOTICE, notice, 1)
+    return _filled(study, text, path, release, links, notice)
 
 
 def _as_older(
@@ -208,7 +216,15 @@ def _as_older(
     words = writer.text("site.replaced", number=release.number)
     notice = _notice(words, f"{top}{newer}", writer.labels.period(str(release.quarter)))
     notice += _corrected(study, release, language, contents)
-    return text.replace(pages.NAVIGATION, str(links), 1).replace(pages.NOTICE, notice, 1)
+    return _filled(study, text, path, release, str(links), notice)
+
+
+def _filled(study: Study, text: str, path: str, release: Release, links: str, notice: str) -> str:
+    folder = f"data/{release.quarter}"
+    sizes = {file.name: file.stat().st_size for file in (release.folder / folder).iterdir()}
+    downloads = pages.whole_downloads(Writer(study, path.split("/")[0]), sizes, f"{'../' * path.count('/')}{folder}/")
+    filled = text.replace(pages.NAVIGATION, links, 1).replace(pages.NOTICE, notice, 1)
+    return filled.replace(pages.DOWNLOADS, downloads, 1)
 
 
 def _corrected(study: Study, release: Release, language: str, contents: Contents) -> str:

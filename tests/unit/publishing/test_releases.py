@@ -51,7 +51,8 @@ def test_a_release_holds_pages_downloads_results_and_their_hashes(study):
     release = build_release(study, SECOND, small_results(study, SECOND))
     assert (release.name, release.is_new) == ("2026Q3/r1", True)
     assert sorted(release.manifest["files"]) == [
-        "data/2026Q3/P01-region_hours.csv", "data/2026Q3/change.csv", "data/2026Q3/hours.csv",
+        "data/2026Q3/2026Q3-en.xlsx", "data/2026Q3/2026Q3-zh.xlsx", "data/2026Q3/P01-region_hours.csv",
+        "data/2026Q3/change.csv", "data/2026Q3/hours.csv",
         "en/2026Q3/P01/index.html", "en/2026Q3/index.html", "results/03-hours-lost/change.json",
         "results/03-hours-lost/hours.json", "results/10-region-brief/P01/region_hours.json",
         "zh/2026Q3/P01/index.html", "zh/2026Q3/index.html",
@@ -88,14 +89,16 @@ def test_two_machines_build_the_same_bytes(tmp_path):
         build_site(study)
         trees.append(tree(study.reports / "site"))
     assert trees[0] == trees[1]
-    assert len(trees[0]) == 20
+    assert len(trees[0]) == 24
 
 
 def test_pages_of_a_site_know_their_neighbours_and_every_link_leads_somewhere(study):
     for quarter in (FIRST, SECOND):
         build_release(study, quarter, small_results(study, quarter))
     site = build_site(study)
+    size = -(-(site / "data" / "2026Q2" / "2026Q2-en.xlsx").stat().st_size // 1000)
     older = (site / "en" / "2026Q2" / "P01" / "index.html").read_text(encoding="utf-8")
+    assert f'<a href="../../../data/2026Q2/2026Q2-en.xlsx" download>All tables (Excel, {size} KB)</a>' in older
     newest = (site / "en" / "2026Q3" / "P01" / "index.html").read_text(encoding="utf-8")
     assert "This is an older report" in older
     assert 'href="../../2026Q3/P01/index.html"' in older
