@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import product
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ from analysis_lib.methods import method_versions
 from analysis_lib.monitoring.change_account import Circumstances, Link, account_for_change, no_rows
 from analysis_lib.monitoring.claims import Claim
 from analysis_lib.monitoring.ledger import Ledger
-from analysis_lib.monitoring.linking import link_between, read_links
+from analysis_lib.monitoring.linking import in_part, link_between, read_links
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
@@ -94,19 +95,19 @@ def account(run: RunParameters, officials: pd.DataFrame) -> pd.DataFrame:
         return no_rows()
     versions, links = pipeline.instruments(run), read_links(run.study)
     earlier, later = str(past.quarter), str(run.quarter)
-    found = {key: link_between(links, key, versions[earlier], versions[later]) for key in measures}
+    regions = [NATION, *pipeline.page_regions(run.study)]
+    linked: dict[tuple[str, str], Link] = {}
+    by_new = pipeline.hours_by_new(run, officials[officials["quarter"] == later], measures, regions)
+    for measure, region in product(measures, regions):
+        if (share := float(by_new.get((measure, region, later), 0.0))) > 0:
+            link = link_between(links, measure, versions[earlier], versions[later])
+            linked[measure, region] = Link(*in_part(link, share)) if link else Link(None)
     # The same drops and the same code give the same tables, read from where they were kept.
-    known_then = pipeline.officials_in(Store(run.study, only=past.pins), past.quarter) if past.pins else None
-    circumstances = Circumstances(
-        None if known_then is None else known_then[known_then["quarter"] == earlier],
-        past.method_changed,
-        {key: Link(*link) if link else Link(None) for key, link in found.items()}
-        if versions[earlier] != versions[later]
-        else {},
-    )
+    known_then = pipeline.officials_of(Store(run.study, only=past.pins), past.quarter) if past.pins else None
+    circumstances = Circumstances(known_then, past.method_changed, linked)
     return account_for_change(
         past.hours, officials, circumstances, study=run.study, earlier=earlier, later=later, measures=measures,
-        regions=[NATION, *pipeline.page_regions(run.study)],
+        regions=regions,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ import pandas as pd
 from analysis_lib.errors import InputRejected
 from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint
 from analysis_lib.ingest.tidy import ingest_quarter
+from analysis_lib.monitoring.linking import shares_by_new
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quality.flags import Wave
 from analysis_lib.quarters import Quarter
@@ -189,6 +191,22 @@ def instruments(run: RunParameters) -> dict[str, frozenset[str]]:
     store = Store(run.study, run.as_of)
     quarters = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
     return {str(quarter): frozenset(drop.instrument for drop in store.drops(quarter)) for quarter in quarters}
+
+
+def hours_by_new(run: RunParameters, officials: pd.DataFrame, keys: list[str], regions: list[str]) -> pd.Series:
+    """Share of hours that new versions of instruments measured, where versions changed; see `shares_by_new`."""
+    versions, there = instruments(run), set(officials["quarter"])
+    found = []
+    for before, after in pairwise(sorted(versions)):
+        if after not in there or not (new := versions[after] - versions[before]):
+            continue
+        asked_by = load(replace(run, quarter=Quarter.parse(after)), "respondents").set_index("respondent_id")[
+            "instrument"
+        ]
+        rows = officials[officials["quarter"] == after]
+        is_new = rows["respondent_id"].map(asked_by).isin(new)
+        found.append(shares_by_new(rows, is_new, keys, study=run.study, quarter=after, regions=regions))
+    return pd.concat(found) if found else pd.Series(dtype=float)
 
 
 def first_year(run: RunParameters) -> list[str]:

@@ -58,13 +58,13 @@ class Circumstances:
         pinned none, and revised data cannot be told from a changed method.
     method_changed : bool or None
         Whether a method version differs; None where the earlier release does not say.
-    links : dict of str to Link
-        Measure → its link, where the instrument versions in use differ; empty where they do not.
+    links : dict of (str, str) to Link
+        Measure and region → its link, where hours of the region are measured by another version than before.
     """
 
     as_released: pd.DataFrame | None
     method_changed: bool | None
-    links: dict[str, Link]
+    links: dict[tuple[str, str], Link]
 
 
 def account_for_change(
@@ -119,12 +119,11 @@ def account_for_change(
     }
     accounts = []
     for key in tables["this"].index:
-        place = dict(zip(PLACE, key, strict=True))
+        measure, region = map(str, key)
         rows = {name: table.loc[key] for name, table in tables.items() if table is not None and key in table.index}
         if len(rows) == sum(table is not None for table in tables.values()) and _can_be_told(rows, study):
-            accounts.append(
-                _account(place["measure"], rows, circumstances, kept, study, earlier, later).assign(**place)
-            )
+            found = _account((measure, region), rows, circumstances, kept, study, earlier, later)
+            accounts.append(found.assign(measure=measure, region=region))
     return _as_estimates(accounts)
 
 
@@ -138,7 +137,7 @@ def _can_be_told(rows: dict[str, pd.Series], study: Study) -> bool:
 
 
 def _account(
-    measure: str,
+    place: tuple[str, str],
     rows: dict[str, pd.Series],
     circumstances: Circumstances,
     kept: float,
@@ -148,7 +147,8 @@ def _account(
 ) -> pd.DataFrame:
     last = float(rows["last"]["value"])
     before, still, this = (float(rows[name]["estimate"]) for name in ("before", "still", "this"))
-    link = circumstances.links.get(measure, Link(1.0)) if circumstances.links else Link(1.0)
+    is_linked = place in circumstances.links
+    link = circumstances.links.get(place, Link(1.0))
     f = 1.0 if link.factor is None else link.factor
     variance = {name: float(rows[name]["se"]) ** 2 for name in ("still_before", "still", "still_change", "change")}
     covariance = (variance["still_before"] + variance["still"] - variance["still_change"]) / 2
@@ -168,7 +168,7 @@ def _account(
             is_new = circumstances.method_changed
             values[METHOD], hows[METHOD] = (released - last, "estimated") if is_new else (0.0, "unchanged")
     values[PERIOD] = still / f - before
-    if not circumstances.links:
+    if not is_linked:
         values[INSTRUMENT], hows[INSTRUMENT] = 0.0, "unchanged"
     elif link.factor is None:
         hows[PERIOD] = "with_instrument"

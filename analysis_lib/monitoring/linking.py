@@ -16,9 +16,9 @@ from scipy import stats
 
 from analysis_lib.errors import DesignError, InputRejected
 from analysis_lib.monitoring.ratios import fieller
-from analysis_lib.study import Study, read_reference_csv
+from analysis_lib.study import NATION, Study, read_reference_csv
 from analysis_lib.survey.design import SurveyDesign
-from analysis_lib.survey.estimation import difference, mean
+from analysis_lib.survey.estimation import difference, estimate, mean
 
 LINKS = "links.csv"
 COLUMNS = ["from_version", "to_version", "measure", "factor", "se", "overlap_study"]
@@ -143,8 +143,66 @@ def link_between(
     return None if found.empty else (float(found["factor"].iloc[0]), float(found["se"].iloc[0]))
 
 
+def in_part(link: tuple[float, float], share: float) -> tuple[float, float]:
+    """A link, with its error, for hours of which the new version measured only a share; other versions' hours stay.
+
+    Of today's hours the old version would have found 1 − s + s / f; the error follows by the delta method.
+
+    >>> in_part((1.2, 0.03), 1.0)
+    (1.2, 0.03)
+    """
+    factor, se = link
+    whole = 1 / (1 - share + share / factor)
+    return whole, whole**2 * share / factor**2 * se
+
+
+def shares_by_new(
+    official_quarters: pd.DataFrame,
+    is_new: pd.Series,
+    keys: list[str],
+    *,
+    study: Study,
+    quarter: str,
+    regions: list[str],
+) -> pd.Series:
+    """Share of each measure's hours of a quarter that some respondents brought, such as those asked by a new version.
+
+    Parameters
+    ----------
+    official_quarters : pandas.DataFrame
+        One quarter, all of it.
+    is_new : pandas.Series
+        Whether a row is one of theirs.
+
+    Returns
+    -------
+    pandas.Series
+        Indexed by measure, region and quarter; 1 where hours cannot be told apart by version.
+    """
+    rows = official_quarters.assign(_version=np.where(is_new, "new", "old"))
+    found = estimate(rows, keys, study=study, periods={quarter: [quarter]}, regions=regions, by=["", "_version"])
+    value = found.set_index(["measure", "region", "category"])["estimate"]
+    is_total = found.groupby("measure")["statistic"].first() == "total"
+    levels = [name for name in study.config.estimation.levels if name in rows.columns]
+    shares = {}
+    for region in regions:
+        here = (rows[levels] == region).any(axis=1).to_numpy() | (region == NATION)
+        weight = rows["weight"].to_numpy(float) * here
+        part = float(weight[is_new.to_numpy()].sum() / weight.sum()) if weight.sum() > 0 else 0.0
+        for key in keys:
+            new, all_ = (value.get((key, region, category), np.nan) for category in ("new", ""))
+            share = (1.0 if is_total[key] else part) * new / all_ if 0 < part < 1 and all_ else part
+            shares[key, region, quarter] = share if np.isfinite(share) else 1.0
+    return pd.Series(shares, index=pd.MultiIndex.from_tuples(list(shares)), dtype=float)
+
+
 def linked_series(
-    series: pd.DataFrame, instruments: Mapping[str, frozenset[str]], links: pd.DataFrame, *, confidence_level: float
+    series: pd.DataFrame,
+    instruments: Mapping[str, frozenset[str]],
+    links: pd.DataFrame,
+    *,
+    by_new: pd.Series | None = None,
+    confidence_level: float,
 ) -> pd.DataFrame:
     """A series on the scale of its latest instrument as far back as links reach, and marked where they do not.
 
@@ -156,6 +214,9 @@ def linked_series(
         Quarter → versions in use.
     links : pandas.DataFrame
         As `read_links`.
+    by_new : pandas.Series, optional
+        Measure, region and quarter of a change → share of the hours that new versions measured, as `shares_by_new`; all
+        of them by default. A place whose hours no new version measured has neither a link nor a break.
 
     Returns
     -------
@@ -168,20 +229,23 @@ def linked_series(
     linked = series.assign(is_break=False)
     if not changes:
         return linked
-    for measure in linked["measure"].unique():
-        rows = linked["measure"] == measure
+    for measure, region in linked[["measure", "region"]].drop_duplicates().itertuples(index=False):
+        rows = (linked["measure"] == measure) & (linked["region"] == region)
         is_share = (linked.loc[rows, "unit"] == "share").any()
+        shares = {each: 1.0 if by_new is None else by_new.get((measure, region, each[1]), 1.0) for each in changes}
+        here_changed = [each for each in changes if shares[each] > 0]
         factor, relative = 1.0, 0.0
-        for before, after in reversed(changes):
+        for before, after in reversed(here_changed):
             link = None if is_share else link_between(links, str(measure), instruments[before], instruments[after])
             if link is None:
                 linked.loc[rows & (linked["period"] == after), "is_break"] = True
                 factor, relative = 1.0, 0.0
                 continue
-            factor, relative = factor * link[0], relative + (link[1] / link[0]) ** 2
-            start = max((other for _, other in changes if other < after), default="")
-            here = rows & (linked["period"] >= start) & (linked["period"] <= before)
-            linked.loc[here] = _scaled(linked.loc[here], factor, relative, confidence_level)
+            of_place, se = in_part(link, shares[before, after])
+            factor, relative = factor * of_place, relative + (se / of_place) ** 2
+            start = max((other for _, other in here_changed if other < after), default="")
+            scaled = rows & (linked["period"] >= start) & (linked["period"] <= before)
+            linked.loc[scaled] = _scaled(linked.loc[scaled], factor, relative, confidence_level)
     return linked
 
 

@@ -74,7 +74,11 @@ def account(officials, study, *, method_changed: bool | None = False, links=None
     return account_for_change(
         published(officials, study, regions) if printed is None else printed,
         officials,
-        Circumstances(as_released(officials) if released else None, method_changed, links or {}),
+        Circumstances(
+            as_released(officials) if released else None,
+            method_changed,
+            {(measure, region): link for measure, link in (links or {}).items() for region in regions},
+        ),
         study=study, earlier=BEFORE, later=NOW, measures=MEASURES, regions=regions,
     )  # fmt: skip
 

@@ -8,11 +8,13 @@ from analysis_lib.disclosure.protect import protect
 from analysis_lib.errors import DesignError, InputRejected
 from analysis_lib.figures.trend import draw_trend, prepare_trend
 from analysis_lib.monitoring.linking import (
+    in_part,
     link_between,
     link_random_halves,
     link_same_people,
     linked_series,
     read_links,
+    shares_by_new,
 )
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.estimation import ratio
@@ -135,6 +137,50 @@ def test_links_follow_each_other_and_stop_at_a_break():
     hours = linked_series(series(), versions, one, confidence_level=0.95).query("measure == 'gross'")
     assert hours["estimate"].to_list() == pytest.approx([12.0, 11.0, 12.0, 13.0])
     assert hours["is_break"].to_list() == [False, False, True, False]
+
+
+def test_a_place_that_no_new_version_measured_has_neither_link_nor_break():
+    versions = dict(zip(QUARTERS, [OLD, OLD, NEW, NEW], strict=True))
+    places = pd.concat([series().assign(region=region) for region in ("all", "P01", "P02")], ignore_index=True)
+    keys = [(measure, region, "2026Q1") for measure in ("gross", "gross_share") for region in ("all", "P01", "P02")]
+    by_new = pd.Series([0.4, 1.0, 0.0] * 2, index=pd.MultiIndex.from_tuples(keys))
+    known = links("q-v1,q-v2,gross,1.25,0.05,pilot")
+    found = linked_series(places, versions, known, by_new=by_new, confidence_level=0.95)
+    hours = found[found["measure"] == "gross"].pivot(index="region", columns="period", values="estimate")
+    assert hours.loc["P01"].to_list() == pytest.approx([12.5, 13.75, 12.0, 13.0])
+    assert hours.loc["P02"].to_list() == [10.0, 11.0, 12.0, 13.0]
+    # Four in ten of today's hours are a quarter more than the old version would have found: 0.6 + 0.4 / 1.25 of them.
+    assert hours.loc["all"].to_list() == pytest.approx([10 / 0.92, 11 / 0.92, 12.0, 13.0])
+    broken = found[found["is_break"]]
+    assert set(zip(broken["measure"], broken["region"], strict=True)) == {
+        ("gross_share", "all"),
+        ("gross_share", "P01"),
+    }
+
+
+def test_the_error_of_a_link_in_part_is_its_slope_times_that_of_the_factor():
+    step = 1e-6
+    slope = (in_part((1.25 + step, 0), 0.4)[0] - in_part((1.25 - step, 0), 0.4)[0]) / (2 * step)
+    assert in_part((1.25, 0.05), 0.4)[1] == pytest.approx(0.05 * slope, rel=1e-6)
+    assert in_part((1.25, 0.05), 0.0) == (1.0, 0.0)
+
+
+def test_the_share_that_a_new_version_measured_is_that_of_the_hours(study):
+    officials = pd.DataFrame(
+        {
+            "respondent_id": [f"E{number}" for number in range(40)], "quarter": "2026Q1",
+            "psu": [f"u{number // 4}" for number in range(40)], "province": ["P01"] * 20 + ["P02"] * 20,
+            "weight": [1.0] * 20 + [3.0] * 20, "has_diary": False, "diary_weight": np.nan,
+            "recall_gross": [30.0] * 20 + [10.0] * 20,
+        }
+    )  # fmt: skip
+    officials["stratum"] = officials["region"] = officials["province"]
+    is_new = officials["province"] == "P02"
+    regions = ["all", "P01", "P02"]
+    found = shares_by_new(officials, is_new, ["recall_gross"], study=study, quarter="2026Q1", regions=regions)
+    assert found.xs("2026Q1", level=2).loc["recall_gross"].to_dict() == pytest.approx(
+        {"all": 3 * 10 / (30 + 3 * 10), "P01": 0.0, "P02": 1.0}
+    )
 
 
 def test_a_series_with_a_break_carries_the_mark_and_is_drawn_in_two_lines(study):
