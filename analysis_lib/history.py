@@ -6,7 +6,7 @@ Apart from `pipeline`, so that only notebooks which look back depend on the ledg
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import pandas as pd
@@ -62,6 +62,7 @@ def last_release(run: RunParameters) -> PastRelease | None:
     stem = found[0].parent.name
     rows = read_results(found[0].parent)["hours"].table
     rows = rows[(rows["by"] == "") & (rows["period"] == str(before))]
+    rows = rows.assign(region=[run.study.region_changes.as_published(code, before) for code in rows["region"]])
     methods = json.loads((folder / "release.json").read_text(encoding="utf-8")).get("methods")
     built = [told for told in ledger.releases() if told["release"] == name]
     return PastRelease(
@@ -123,4 +124,14 @@ def past_claims(run: RunParameters) -> list[tuple[str, Claim]]:
     ledger, quarters = Ledger(run.study.ledger), run.study.config.calendar.quarters
     shown = [ledger.last_publication(str(quarter)) for quarter in quarters if quarter < run.quarter]
     in_force = {str(publication["release"]) for publication in shown if publication}
-    return [(row["release"], Claim.of_row(row)) for row in ledger.claims() if row["release"] in in_force]
+    claims = [(row["release"], Claim.of_row(row)) for row in ledger.claims() if row["release"] in in_force]
+    return [(release, _of_today(claim, release, run.study)) for release, claim in claims]
+
+
+def _of_today(claim: Claim, release: str, study: Study) -> Claim:
+    """A claim under the code that its region has now; one on borders that are gone can no longer be scored."""
+    made = Quarter.parse(release.partition("/")[0])
+    region = study.region_changes.as_published(claim.region, made)
+    if claim.kind != "comparison":
+        return replace(claim, region=region)
+    return replace(claim, region=region, subject=study.region_changes.as_published(claim.subject, made))

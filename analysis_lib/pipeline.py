@@ -20,6 +20,7 @@ from analysis_lib.monitoring.linking import shares_by_new
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quality.flags import Wave
 from analysis_lib.quarters import Quarter
+from analysis_lib.region_changes import FILE as REGION_CHANGES
 from analysis_lib.study import CALENDAR, Study
 from analysis_lib.survey.weighting import final_weights
 from analysis_lib.tables.store import Store
@@ -234,7 +235,7 @@ def page_regions(study: Study) -> list[str]:
 def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
     """What the tidy tables of a quarter are made from: its drops, the reference files and the code that reads them."""
     drops, reference = store.drops(quarter), store.study.reference
-    files = [reference / name for name in ("activities.csv", "regions.csv", "corrections.toml")]
+    files = [reference / name for name in ("activities.csv", "regions.csv", REGION_CHANGES, "corrections.toml")]
     files += [reference / "instruments" / f"{version}.toml" for version in sorted({drop.instrument for drop in drops})]
     return fingerprint(
         "ingest",
@@ -243,7 +244,7 @@ def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
         store.study.config.diary.model_dump_json(),
         store.study.config.study.timezone,
         code_fingerprint("ingest.tidy", "ingest.checks", "ingest.corrections", "ingest.values", "ingest.instruments"),
-        code_fingerprint("ingest.platforms", "tables", "quarters"),
+        code_fingerprint("ingest.platforms", "tables", "quarters", "region_changes"),
     )
 
 

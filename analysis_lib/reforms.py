@@ -382,7 +382,7 @@ def _reform(entry: Entry, study: Study) -> Reform:
     _refuse_unknown_measures(entry, study, where)
     starts = {
         str(code): Quarter.parse(entry.units[nearest])
-        for code in study.regions.index
+        for code in (*study.regions.index, *study.region_changes.former)
         for nearest in [next((above for above in [*study.ancestors(str(code)), NATION] if above in entry.units), None)]
         if nearest is not None
     }

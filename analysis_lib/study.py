@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from analysis_lib.errors import InputRejected, UsageError, did_you_mean
 from analysis_lib.measures import Measure, parse_measures
 from analysis_lib.quarters import Quarter
+from analysis_lib.region_changes import COLUMNS as REGION_CHANGES_COLUMNS
+from analysis_lib.region_changes import FILE as REGION_CHANGES
+from analysis_lib.region_changes import RegionChanges, name_until
 
 NATION = "all"  # the region code of the whole study population
 PINS = "pins.json"  # in the study folder of a rerun: the drops of the release that is rerun
@@ -442,6 +445,16 @@ class Study:
         return frame.set_index("code")
 
     @cached_property
+    def region_changes(self) -> RegionChanges:
+        """How region codes of earlier quarters became those of today; nothing without ``region_changes.csv``."""
+        path = self.reference / REGION_CHANGES
+        needed = REGION_CHANGES_COLUMNS[:6]
+        frame = read_reference_csv(path, needed) if path.is_file() else pd.DataFrame(columns=needed)
+        parents = {str(code): str(parent) for code, parent in self.regions["parent"].items()}
+        levels = {str(code): str(level) for code, level in self.regions["level"].items()}
+        return RegionChanges.of(frame, {code: _chain(code, parents) for code in parents}, levels)
+
+    @cached_property
     def margins(self) -> pd.DataFrame | None:
         """``margins.csv``: quarter, column, category, total of persons (or person-days); None when there is none."""
         path = self.reference / "margins.csv"
@@ -461,7 +474,21 @@ class Study:
                 where="reference/margins.csv",
                 fix="give each category of a quarter's column one total; every column adds up to the population",
             )
-        return frame.assign(total=total)
+        return self._on_todays_regions(frame.assign(total=total))
+
+    def _on_todays_regions(self, margins: pd.DataFrame) -> pd.DataFrame:
+        """Margins whose categories are regions, with those of earlier codes added to what they are read as."""
+        is_place = margins["column"].isin(["region", *self.regions["level"]])
+        if not self.region_changes.changes or not is_place.any():
+            return margins
+        at = zip(margins["category"], margins["quarter"], is_place, strict=True)
+        read = [
+            self.region_changes.read(code, Quarter.parse(quarter)).region if here else code
+            for code, quarter, here in at
+        ]
+        return (
+            margins.assign(category=read).groupby(["quarter", "column", "category"], sort=False, as_index=False).sum()
+        )
 
     def is_sample_list(self, instrument: str) -> bool:
         """Whether an instrument brings nothing but the list of who is asked: no returns yet."""
@@ -474,6 +501,11 @@ class Study:
             return name
         if code == NATION:
             return {"zh": "全国", "en": "National"}[language]
+        if name := self.region_changes.name(code, language):
+            return name
+        grown, _, changed = code.partition("@")  # a region of today as it was before others were merged into it
+        if changed and grown in self.regions.index:
+            return name_until(self._region_names[language][grown], Quarter.parse(changed), language)
         raise UsageError(
             f"{code!r} is not a region", where="region", fix=did_you_mean(code, [NATION, *self.regions.index])
         )
@@ -492,12 +524,8 @@ class Study:
         ]
 
     def ancestors(self, code: str) -> list[str]:
-        """The region itself and every region above it, lowest first, the nation left out."""
-        chain: list[str] = []
-        while code and code != NATION:
-            chain.append(code)
-            code = str(self.regions.at[code, "parent"])
-        return chain
+        """The region itself (of today, or a former one) and every region above it, lowest first, without the nation."""
+        return [] if code in ("", NATION) else list(self.region_changes.chain(code))
 
     def due_date(self, quarter: Quarter) -> dt.date:
         """Day by which a quarter's assessment should be published, to its end in the study's zone."""
@@ -562,6 +590,14 @@ def read_reference_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     if absent:
         raise InputRejected(f"columns {absent} are missing", where=f"reference/{path.name}", fix=f"needs {columns}")
     return frame
+
+
+def _chain(code: str, parents: dict[str, str]) -> tuple[str, ...]:
+    chain: list[str] = []
+    while code and code != NATION:
+        chain.append(code)
+        code = parents[code]
+    return tuple(chain)
 
 
 def _validated(path: Path) -> StudyConfig:

@@ -108,6 +108,7 @@ def _read_drops(
             regions=_region_codes(study, instrument),
             timezone=study.config.study.timezone,
             diary_days=(drop.quarter.first_day.isoformat(), drop.quarter.last_day.isoformat()),
+            changed_regions=study.region_changes.readings(drop.quarter),
         )
         with _can_be_replaced(drop):
             verify_drop(drop)
@@ -163,6 +164,7 @@ def _read_values(raw: RawTable, vocabulary: Vocabulary, problems: Problems, *, w
         columns[name] = pl.Series(name, [reading.value for reading in readings], _DTYPES[spec.type]).gather(codes)
     if rejected.all() and len(raw) >= _ENOUGH:
         raise _nothing_read(raw, vocabulary, needed, where=where)
+    _refuse_changed_codes(raw, vocabulary, where=where)
     frame = pl.DataFrame(columns).with_columns(
         pl.lit(raw.source, dtype=pl.Int32).alias(SOURCE),
         pl.Series(ROW, raw.rows, pl.Int64),
@@ -170,6 +172,25 @@ def _read_values(raw: RawTable, vocabulary: Vocabulary, problems: Problems, *, w
         *([pl.lit(raw.slot_minutes, dtype=pl.Int32).alias("slot_minutes")] if raw.slot_minutes else []),
     )
     return frame.filter(~rejected) if rejected.any() else frame
+
+
+def _refuse_changed_codes(raw: RawTable, vocabulary: Vocabulary, *, where: str) -> None:
+    """Stop at a region that many rows name and no list knows: a changed code, of which no published number may be lost."""
+    for name, spec in raw.specs.items():
+        if spec.type != "region":
+            continue
+        texts, codes = raw.columns[name].dictionary.to_pylist(), raw.columns[name].indices.to_numpy()
+        often = np.flatnonzero(np.bincount(codes, minlength=len(texts)) >= _ENOUGH)
+        unknown = [place for place in often if read_cell(texts[place], name, spec, vocabulary).rule == "I60"]
+        if unknown:
+            first = int(raw.rows[codes == unknown[0]].min())
+            raise InputRejected(
+                f"{len(unknown)} region code(s) that regions.csv does not list stand in {_ENOUGH} rows or more each, "
+                f"the first at row {first}",
+                where=f"{where}, column {'+'.join(spec.sources)}",
+                fix="say in reference/region_changes.csv what became of them (renamed, merged or split), or list them in "
+                "reference/regions.csv",
+            )
 
 
 def _nothing_read(raw: RawTable, vocabulary: Vocabulary, needed: set[str], *, where: str) -> InputRejected:
@@ -193,7 +214,8 @@ def _nothing_read(raw: RawTable, vocabulary: Vocabulary, needed: set[str], *, wh
     ]
     first_day, last_day = vocabulary.diary_days
     fixes = {
-        "I60": "edit reference/regions.csv so that it lists the codes of the file",
+        "I60": "edit reference/regions.csv so that it lists the codes of the file, or say in reference/region_changes.csv "
+        "what became of them",
         "activity": "edit reference/activities.csv so that it lists the codes of the file",
         "F16": f"the drop is of {first_day} to {last_day}; receive diaries under the --quarter of their days",
     }

@@ -17,10 +17,12 @@ from zoneinfo import ZoneInfo
 
 from analysis_lib.errors import did_you_mean
 from analysis_lib.ingest.instruments import YES_NO, Column, Instrument
+from analysis_lib.region_changes import Reading as ChangedCode
 
 Value = str | float | bool | None
 MINUTES_PER_DAY = 1440
 NOT_ANSWERED = "not_answered"
+REGION_CHANGED = "F32"  # rule of a region code that was another one then
 
 
 class Reading(NamedTuple):
@@ -56,6 +58,8 @@ class Vocabulary:
         Column → cleaned code → our category.
     activities, regions : frozenset of str
         Codes of the reference files.
+    changed_regions : dict
+        Code that returns of the quarter may carry → the region that it is read as, and why.
     timezone : zoneinfo.ZoneInfo
         Zone into which moments with an offset are turned.
     diary_days : (str, str)
@@ -68,6 +72,7 @@ class Vocabulary:
     regions: frozenset[str]
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     diary_days: tuple[str, str] = ("0001-01-01", "9999-12-31")
+    changed_regions: dict[str, ChangedCode] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -78,6 +83,7 @@ class Vocabulary:
         regions: frozenset[str],
         timezone: str,
         diary_days: tuple[str, str],
+        changed_regions: dict[str, ChangedCode],
     ) -> Vocabulary:
         """The vocabulary of an instrument in a study and quarter; its codes are cleaned as cells are."""
         return cls(
@@ -90,6 +96,7 @@ class Vocabulary:
             regions,
             ZoneInfo(timezone),
             diary_days,
+            changed_regions,
         )
 
 
@@ -372,6 +379,13 @@ def _activity(text: str, _name: str, column: Column, vocabulary: Vocabulary) -> 
 
 def _region(text: str, _name: str, column: Column, vocabulary: Vocabulary) -> Reading:
     text = _padded(text, column)
+    if text in vocabulary.changed_regions:
+        today = vocabulary.changed_regions[text]
+        return (
+            Reading(today.region, REGION_CHANGED, "fixed", today.message)
+            if today.region
+            else _rejected("I60", today.message)
+        )
     if text in vocabulary.regions:
         return Reading(text)
     near = did_you_mean(text, vocabulary.regions).partition("Allowed")[0].strip()

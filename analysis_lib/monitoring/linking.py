@@ -16,6 +16,7 @@ from scipy import stats
 
 from analysis_lib.errors import DesignError, InputRejected
 from analysis_lib.monitoring.ratios import fieller
+from analysis_lib.region_changes import RegionChanges
 from analysis_lib.study import NATION, Study, read_reference_csv
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.estimation import difference, estimate, mean
@@ -247,6 +248,17 @@ def linked_series(
             scaled = rows & (linked["period"] >= start) & (linked["period"] <= before)
             linked.loc[scaled] = _scaled(linked.loc[scaled], factor, relative, confidence_level)
     return linked
+
+
+def broken_at_borders(series: pd.DataFrame, changes: RegionChanges) -> pd.DataFrame:
+    """A linked series that breaks also where the borders of a region changed, in its first quarter since then."""
+    is_break = series["is_break"].copy()
+    for region, quarters in changes.breaks.items():
+        own = series.loc[series["region"] == region, "period"]
+        for quarter in quarters:
+            first = own[own >= str(quarter)].min()
+            is_break |= (series["region"] == region) & (series["period"] == first)
+    return series.assign(is_break=is_break)
 
 
 def _scaled(rows: pd.DataFrame, factor: float, relative: float, confidence_level: float) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from analysis_lib.measures import CombinedMeasure, ExcessMeasure, Measure, Quest
 from analysis_lib.monitoring.guardrails import three_distinctions
 from analysis_lib.quarters import Quarter
 from analysis_lib.reforms import read_reforms
+from analysis_lib.region_changes import FILE as REGION_CHANGES
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.bottom_up import read_items
 from analysis_lib.survey.driver_plan import read_drivers
@@ -62,6 +63,7 @@ def check_study(study: Study, store: Store, quarters: list[Quarter]) -> list[str
     three_distinctions(study, reforms)  # refuses a margin of what no distinction watches
     _refuse_unknown_items(study)
     warnings = [] if set(study.regions.index) - {NATION} else ["regions.csv lists no region: everything is national"]
+    warnings += [f"{REGION_CHANGES}: {sentence}" for sentence in study.region_changes.told()]
     people: Columns = {}
     for quarter in store.quarters_with_data():
         columns, grains = _given(study, store, quarter)

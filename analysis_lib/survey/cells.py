@@ -102,8 +102,9 @@ def _places(column: pd.Series, names: list[str]) -> np.ndarray:
 def _region_of_psu(psu: np.ndarray, region: np.ndarray, n_psu: int, level: str) -> np.ndarray:
     """Region of each PSU, −1 for a region that is not asked for."""
     of_psu = np.full(n_psu, -1)
-    of_psu[psu] = region
-    if (of_psu[psu] != region).any():
+    asked = region >= 0  # a place that is gone, such as one that was split, is none
+    of_psu[psu[asked]] = region[asked]
+    if (of_psu[psu[asked]] != region[asked]).any():
         raise DesignError(
             f"some work units lie in two places of the level {level!r}",
             where="design column 'psu'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis_lib.ingest.values import REGION_CHANGED
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.design import SurveyDesign
@@ -57,7 +58,8 @@ def count_returns(
     quarter: Quarter,
 ) -> pd.DataFrame:
     """Unweighted counts of a quarter's returns and of what ingest found, as rows of the contract ``estimates``."""
-    cells = problems.groupby("action")["cells"].sum()
+    # A code that was another one then is no fault of the data.
+    cells = problems[problems["rule"] != REGION_CHANGED].groupby("action")["cells"].sum()
     counts = {
         "sampled": len(sample),
         "responded": len(officials),

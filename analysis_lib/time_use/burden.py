@@ -282,13 +282,14 @@ def _region_levels(region: pd.Series, study: Study) -> dict[str, pd.Series]:
     codes = [str(code) for code in region.unique() if code not in ("", NATION)]
     if not codes:
         return {}
-    unknown = len(set(codes) - set(study.regions.index))
+    unknown = len(set(codes) - {*study.regions.index, *study.region_changes.former})
     if unknown:
         raise InputRejected(
             f"{unknown} region codes are not listed", where="table respondents, region", fix="add them to regions.csv"
         )
     levels = study.regions["level"].drop(NATION, errors="ignore")
-    above = {code: {levels[ancestor]: ancestor for ancestor in study.ancestors(code)} for code in codes}
+    level = study.region_changes.level
+    above = {code: {level(ancestor): ancestor for ancestor in study.ancestors(code)} for code in codes}
     return {
         level: region.map({code: own.get(level, "") for code, own in above.items()}).fillna("").astype(str)
         for level in levels.unique()

@@ -1,0 +1,135 @@
+"""Faults F31 to F36 of series, by their ids: places that change, quarters and regions that are missing, fits that fail."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ingest_study import ANSWERS, DIARY, SAMPLE, STUDY_TOML
+
+from analysis_lib import pipeline
+from analysis_lib.errors import InputRejected
+from analysis_lib.quarters import Quarter
+from analysis_lib.running.scaffold import init_study
+from analysis_lib.running.study_check import check_study
+from analysis_lib.study import Study
+from analysis_lib.survey.estimation import estimate, estimate_change
+from analysis_lib.tables.store import Store
+
+QUARTERS = ["2025Q4", "2026Q1"]
+DESIGN = '[design]\nstratum = "tier"\npsu = ""\nnonresponse_classes = []\n[estimation]\nlevels = ["province"]\ncategories = []\n'
+MEASURES = '[work]\nkind = "questionnaire"\ntitle_zh = "问"\ntitle_en = "work"\ncolumns = ["work_hours"]\n'
+REGIONS = {"P01": "省甲", "P02": "省乙", "P03": "省丙"}
+CHANGES = "old,new,quarter,kind,share,source,name_zh,name_en\n"
+
+
+def make(folder: Path, codes: dict[str, list[str]], *, regions: list[str], changes: str = "") -> Store:
+    """A study of a sample list and a questionnaire; quarter → the region code of each block of 25 officials."""
+    init_study(folder)
+    reference = folder / "reference"
+    texts = 'headline = "work"\nnested = ["work"]\nside_by_side = []\n'
+    (folder / "study.toml").write_text(STUDY_TOML + DESIGN + texts, encoding="utf-8")
+    (reference / "measures.toml").write_text(MEASURES, encoding="utf-8")
+    listed = "".join(f"{code},all,province,{code},Province {code}\n" for code in regions)
+    (reference / "regions.csv").write_text("code,parent,level,name_zh,name_en\n" + listed, encoding="utf-8")
+    if changes:
+        (reference / "region_changes.csv").write_text(CHANGES + changes, encoding="utf-8")
+    for version, text in {"list": SAMPLE, "answers": ANSWERS, "diary": DIARY}.items():
+        (reference / "instruments" / f"{version}.toml").write_text(text, encoding="utf-8")
+    store = Store(Study.open(folder))
+    for quarter, blocks in codes.items():
+        people = [(f"E{i:03d}", blocks[i // 25], ("county", "town")[i % 2], 1 + i % 7) for i in range(25 * len(blocks))]
+        sample = "".join(f"{who},{code},{tier},{weight},0\n" for who, code, tier, weight in people)
+        hours = "".join(
+            f"{who},x,2026-02-01 10:00,{30 + (7 * i) % 23 + int(quarter[-1])},3\n" for i, (who, *_) in enumerate(people)
+        )
+        _receive(store, quarter, "list", "sample", "id,region,tier,weight,diary\n" + sample)
+        _receive(store, quarter, "answers", "questionnaire", "id,name,submitted,hours,meetings\n" + hours)
+    return store
+
+
+def _receive(store: Store, quarter: str, instrument: str, role: str, text: str) -> None:
+    path = store.study.root / f"{role}.csv"
+    path.write_text(text, encoding="utf-8")
+    store.receive(
+        {role: path}, quarter=Quarter.parse(quarter), instrument=instrument, source="team", slug=instrument,
+        received=Quarter.parse(quarter).last_day + dt.timedelta(days=5),
+    )  # fmt: skip
+
+
+def numbers(store: Store, regions: list[str]) -> pd.DataFrame:
+    """Means by region and quarter, and the change, from raw drops."""
+    officials = pipeline.officials_in(store, Quarter.parse("2026Q1"))
+    asked = {"study": store.study, "regions": regions}
+    levels = estimate(officials, ["work"], periods={quarter: [quarter] for quarter in QUARTERS}, **asked)
+    moved = estimate_change(officials, ["work"], earlier=["2025Q4"], later=["2026Q1"], label="2025Q4→2026Q1", **asked)
+    rows = pd.concat([levels, moved]).set_index(["region", "period"])
+    return rows[["estimate", "se", "ci_low", "ci_high", "n"]].astype(float)
+
+
+# -- F32: codes of regions change -----------------------------------------------------------------------
+
+
+def test_f32_a_rename_leaves_every_number_as_it_was(tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain", {each: ["P01", "P02", "P03"] for each in QUARTERS}, regions=["P01", "P02", "P03"])
+    renamed = make(
+        tmp_path / "renamed", {"2025Q4": ["P01", "P02", "P03"], "2026Q1": ["P01", "P02", "P09"]},
+        regions=["P01", "P02", "P09"], changes="P03,P09,2026Q1,rename,,decree,省丙,Province P03\n",
+    )  # fmt: skip
+    before = numbers(plain, ["all", "P01", "P02", "P03"])
+    after = numbers(renamed, ["all", "P01", "P02", "P09"]).rename(index={"P09": "P03"})
+    pd.testing.assert_frame_equal(before, after, rtol=0, atol=1e-12)
+
+
+def test_f32_regions_that_merge_are_one_in_every_quarter_and_the_nation_stays(tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain", {each: ["P01", "P02", "P03"] for each in QUARTERS}, regions=["P01", "P02", "P03"])
+    merged = make(
+        tmp_path / "merged", {"2025Q4": ["P01", "P02", "P03"], "2026Q1": ["P01", "P02", "P02"]},
+        regions=["P01", "P02"], changes="P03,P02,2026Q1,merge,,decree,省丙,Province P03\n",
+    )  # fmt: skip
+    before, after = numbers(plain, ["all", "P01", "P02", "P03"]), numbers(merged, ["all", "P01", "P02"])
+    pd.testing.assert_frame_equal(before.loc[["all", "P01"]], after.loc[["all", "P01"]], rtol=0, atol=1e-12)
+    assert after["n"].loc["P02", "2025Q4"] == 50
+    assert merged.study.region_changes.breaks == {"P02": [Quarter.parse("2026Q1")]}
+
+
+def test_f32_parts_of_a_split_begin_anew_and_what_was_one_stays_in_the_nation(tmp_path: Path) -> None:
+    split = make(
+        tmp_path / "split", {"2025Q4": ["P01", "P02", "P02"], "2026Q1": ["P01", "P02", "P03"]},
+        regions=["P01", "P02", "P03"],
+        changes="P02,P02,2026Q1,split,0.5,decree,省乙,Province P02\nP02,P03,2026Q1,split,0.5,decree,,\n",
+    )  # fmt: skip
+    plain = make(tmp_path / "plain", {each: ["P01", "P02", "P03"] for each in QUARTERS}, regions=["P01", "P02", "P03"])
+    before, after = numbers(plain, ["all", "P01", "P02", "P03"]), numbers(split, ["all", "P01", "P02", "P03"])
+    pd.testing.assert_frame_equal(before.loc[["all", "P01"]], after.loc[["all", "P01"]], rtol=0, atol=1e-12)
+    at_start = [("P02", "2025Q4"), ("P03", "2025Q4"), ("P02", "2025Q4→2026Q1"), ("P03", "2025Q4→2026Q1")]
+    assert after["estimate"].loc[at_start].isna().all()
+    assert after.loc[[("P03", "2026Q1")]].equals(before.loc[[("P03", "2026Q1")]])
+
+
+def test_f32_a_changed_code_without_a_row_stops_with_the_name_of_the_table(tmp_path: Path) -> None:
+    store = make(
+        tmp_path / "s",
+        {"2025Q4": ["P01", "P02", "P03"], "2026Q1": ["P01", "P02", "P09"]},
+        regions=["P01", "P02", "P09"],
+    )
+    with pytest.raises(InputRejected, match=r"1 region code.* 20 rows or more") as caught:
+        numbers(store, ["all"])
+    assert "reference/region_changes.csv" in caught.value.fix
+    assert "column region" in caught.value.where
+    assert "2025Q4" in caught.value.where
+
+
+def test_f32_check_tells_what_the_table_would_do_and_counts_the_rows(tmp_path: Path) -> None:
+    store = make(
+        tmp_path / "s", {"2025Q4": ["P01", "P03"], "2026Q1": ["P01", "P02"]}, regions=["P01", "P02"],
+        changes="P03,P02,2026Q1,rename,,decree,,\n",
+    )  # fmt: skip
+    told = [each for each in check_study(store.study, store, []) if "region_changes.csv" in each]
+    assert told == ["region_changes.csv: P03 is P02 from 2026Q1 on: one series under the new code"]
+    problems = pipeline.ingest(store, Quarter.parse("2025Q4"))["problems"]
+    read_as = problems[problems["rule"] == "F32"]
+    assert read_as[["cells", "action"]].to_numpy().tolist() == [[25, "fixed"]]
+    assert "renamed P02 in 2026Q1" in read_as["message"].iloc[0]
