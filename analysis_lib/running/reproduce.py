@@ -23,6 +23,7 @@ from analysis_lib.tables.store import Store, pinned_drops
 
 if TYPE_CHECKING:
     from analysis_lib.disclosure.protect import ProtectedTable
+    from analysis_lib.publishing.releases import Content
 
 Results = dict[str, "dict[str, ProtectedTable]"]
 Say = Callable[[str], object]
@@ -75,6 +76,8 @@ def reproduce(study: Study, release: str, *, now: bool = False, workers: int = 0
     UnitFailed
         For a notebook that no longer runs.
     """
+    from analysis_lib.publishing.releases import sha256
+
     facts = _facts(study, release)
     folder = study.reports / release
     quarter, number = Quarter.parse(release.partition("/r")[0]), int(release.partition("/r")[2])
@@ -85,7 +88,7 @@ def reproduce(study: Study, release: str, *, now: bool = False, workers: int = 0
         again = _pages(rerun, quarter, results, number)
     manifest = json.loads((folder / "release.json").read_text(encoding="utf-8"))["files"]
     paths = sorted({*manifest, *again})
-    differing = [path for path in paths if _bytes(folder / path) != again.get(path, "").encode()]
+    differing = [path for path in paths if sha256(again.get(path, "")) != sha256(_bytes(folder / path))]
     hours = {"released": _hours(_released_results(folder)), "rerun": _hours(results)}
     if now and _is_as_known_now(study, quarter, facts):
         hours["now"] = hours["rerun"]
@@ -165,7 +168,7 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def _pages(study: Study, quarter: Quarter, results: Results, number: int) -> dict[str, str]:
+def _pages(study: Study, quarter: Quarter, results: Results, number: int) -> dict[str, Content]:
     from analysis_lib.publishing.releases import release_files
 
     with stopping_on_signals(), warm_workers(study.config.running.workers or os.cpu_count() or 1) as spread:
