@@ -1,7 +1,10 @@
 """How often intervals of the next four quarters hold what comes, and how large the errors are against the naive forecast.
 
 Series of quarterly means with a season and known sampling error: a level that stays, wanders slowly, or wanders as
-much as the sampling error and more, and one that falls by a step two quarters before the forecast.
+much as the sampling error and more, and one that falls by a step two quarters before the forecast. Of a calm series a
+step is taken for chance by the longer ones: there the intervals fail. ``error`` is the mean absolute error over four
+quarters, ``naive error`` that of the same quarter last year; both and ``width`` in hours a week, with a sampling error of
+0.4.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ WORLDS = {"stays": (0.0, 0.0), "wanders slowly": (0.5, 0.0), "wanders": (1.5, 0.
 QUARTERS = (12, 20, 40)
 
 
-def certify(repetitions: int = 1000, seed: int = 20260401) -> pd.DataFrame:
+def certify(repetitions: int = 500, seed: int = 20260401) -> pd.DataFrame:
     """Coverage and scores by world and length of the series."""
     rows = [
         recovered(world, n, repetitions=repetitions, seed=seed + place)
