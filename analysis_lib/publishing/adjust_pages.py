@@ -20,7 +20,6 @@ from analysis_lib.publishing.pages import (
     reform_page,
     render_template,
     switch,
-    with_shared_glyphs,
 )
 from analysis_lib.publishing.sentences import Writer, pick
 from analysis_lib.publishing.titles import category_title
@@ -46,7 +45,6 @@ def render_adjust(report: Report, language: str) -> str:
     ]
     lists = AdjustLists(writer)
     charts = [AdjustMaker(writer, report.region, report.period).fan(report)]
-    glyphs, drawn = with_shared_glyphs([chart for chart in charts if chart])
     sections = [lists.answers(report), lists.scenarios(report), lists.scores(report)]
     return render_template(
         "reform",
@@ -56,11 +54,10 @@ def render_adjust(report: Report, language: str) -> str:
         lede=text("adjust.page_lede"),
         back={"href": "../index.html", "text": text("behind.back")},
         entries=entries,
-        charts=list(drawn.values()),
+        charts=[chart for chart in charts if chart],
         sections=[section for section in sections if section],
         switch=switch(report.study, language, 3, str(report.quarter), ADJUST),
         download=download_links(report, 3),
-        glyphs=glyphs,
     )
 
 

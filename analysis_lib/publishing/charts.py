@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +59,7 @@ class Chart:
         Anchor on the page.
     title, subtitle : str
         The finding; then measure, unit, place, period and what the intervals are.
-    panels : list of str
+    panels : sequence of str
         Inline SVG, one a panel.
     table : Table
         The same values as text.
@@ -72,7 +72,7 @@ class Chart:
     id: str
     title: str
     subtitle: str
-    panels: list[str]
+    panels: Sequence[str]
     table: Table
     download: str
     notes: list[str] = field(default_factory=list)

@@ -23,7 +23,6 @@ from analysis_lib.publishing.pages import (
     download_links,
     render_template,
     switch,
-    with_shared_glyphs,
 )
 from analysis_lib.publishing.sentences import Writer, pick
 from analysis_lib.publishing.titles import WITHOUT, measure_title, question_title
@@ -103,20 +102,18 @@ def render_further(
     sections: Sequence[Section] = (),
 ) -> str:
     """A further page: its finding, charts with a sentence each, and tables."""
-    glyphs, drawn = with_shared_glyphs([chart for chart, _ in charts if chart])
     return render_template(
         "details",
         report.study,
         writer.language,
         finding=finding,
         lede=lede,
-        charts=[{"chart": drawn[chart.id], "lead": lead} for chart, lead in charts if chart],
+        charts=[{"chart": chart, "lead": lead} for chart, lead in charts if chart],
         activities=activities,
         others=others,
         sections=sections,
         switch=switch(report.study, writer.language, 3, str(report.quarter), page),
         download=download_links(report, 3),
-        glyphs=glyphs,
     )
 
 

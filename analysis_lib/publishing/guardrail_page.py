@@ -20,7 +20,6 @@ from analysis_lib.publishing.pages import (
     download_links,
     render_template,
     switch,
-    with_shared_glyphs,
 )
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.publishing.titles import item_title, measure_title
@@ -39,7 +38,6 @@ def render_guardrails(report: Report, language: str) -> str:
     writer, tables = Writer(report.study, language), report.tables
     maker = GuardrailMaker(writer, report.region, report.period)
     charts = [maker.indicators(tables["guardrails"]), maker.staying(tables), maker.levels(tables)]
-    glyphs, drawn = with_shared_glyphs([chart for chart in charts if chart])
     sections = [maker.scales(tables)]
     return render_template(
         "guardrails",
@@ -48,12 +46,11 @@ def render_guardrails(report: Report, language: str) -> str:
         finding=writer.text("guard.page_title", period=writer.labels.period(report.period)),
         lede=_lede(tables["guardrails"], writer),
         cards=distinction_words(tables["guardrails"], writer=writer),
-        charts=list(drawn.values()),
+        charts=[chart for chart in charts if chart],
         sections=[section for section in sections if section],
         not_shown=[writer.text(f"guard.not_shown_{name}") for name in NOT_SHOWN],
         switch=switch(report.study, language, 3, str(report.quarter), GUARDRAILS),
         download=download_links(report, 3),
-        glyphs=glyphs,
     )
 
 

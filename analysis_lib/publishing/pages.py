@@ -7,7 +7,7 @@ import datetime as dt
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.figures.svg import share_glyphs
 from analysis_lib.publishing import behind
-from analysis_lib.publishing.charts import Chart, ChartMaker, Table, region_words
+from analysis_lib.publishing.charts import ChartMaker, Table, region_words
 from analysis_lib.publishing.guardrail_words import distinction_words
 from analysis_lib.publishing.sentences import Writer, pick, share_measures
 from analysis_lib.publishing.verdicts import three_verdicts
@@ -154,7 +153,7 @@ def render_report(report: Report, language: str) -> str:
         else None,
     }
     categories = list(maker.categories(tables["hours"])) if "hours" in tables else []
-    glyphs, charts = with_shared_glyphs([*(chart for chart in made.values() if chart), *categories])
+    charts = {chart.id: chart for chart in [*made.values(), *categories] if chart}
     measures = maker.measures(tables["hours"], tables["change"]) if {"hours", "change"} <= set(tables) else None
     depth = 2 if report.is_national else 3
     return render_template(
@@ -191,17 +190,7 @@ def render_report(report: Report, language: str) -> str:
             {"href": f"{page}/index.html", "text": writer.text(f"behind.{page}_more")} for page in report.further_pages
         ],
         download=download_links(report, depth),
-        glyphs=glyphs,
     )
-
-
-def with_shared_glyphs(charts: list[Chart]) -> tuple[Markup, dict[str, Chart]]:
-    """Charts by id whose characters stand once on the page, and those characters."""
-    glyphs, panels = share_glyphs([panel for chart in charts for panel in chart.panels])
-    drawn = iter(panels)
-    return Markup(glyphs), {
-        chart.id: replace(chart, panels=[Markup(next(drawn)) for _ in chart.panels]) for chart in charts
-    }
 
 
 # -- sentences of the page ----------------------------------------------------------------------------

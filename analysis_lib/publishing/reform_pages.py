@@ -24,7 +24,6 @@ from analysis_lib.publishing.pages import (
     reform_page,
     render_template,
     switch,
-    with_shared_glyphs,
 )
 from analysis_lib.publishing.reform_words import of_reform, title_of_reform
 from analysis_lib.publishing.sentences import Writer
@@ -111,7 +110,6 @@ def _render(
     charts: list[Chart | None],
     sections: list[Section] | None = None,
 ) -> str:
-    glyphs, drawn = with_shared_glyphs([chart for chart in charts if chart])
     return render_template(
         "reform",
         report.study,
@@ -120,11 +118,10 @@ def _render(
         lede=lede,
         back=back,
         entries=entries,
-        charts=list(drawn.values()),
+        charts=[chart for chart in charts if chart],
         sections=sections or [],
         switch=switch(report.study, writer.language, 3, str(report.quarter), page),
         download=download_links(report, 3),
-        glyphs=glyphs,
     )
 
 

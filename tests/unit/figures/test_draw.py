@@ -17,7 +17,7 @@ from analysis_lib.figures import style
 from analysis_lib.figures.comparison import draw_comparison, prepare_regions
 from analysis_lib.figures.nested import draw_nested, prepare_nested
 from analysis_lib.figures.response import draw_response, prepare_response
-from analysis_lib.figures.svg import share_glyphs, to_svg
+from analysis_lib.figures.svg import to_svg
 from analysis_lib.figures.trend import draw_trend, prepare_trend, reform_lines
 from analysis_lib.figures.working_week import draw_week, prepare_week
 
@@ -117,7 +117,7 @@ def test_the_svg_holds_nothing_that_a_strict_policy_blocks(frames, study):
         assert not STYLE_ATTRIBUTES.search(svg)
         root = ElementTree.fromstring(svg)
         tags = {element.tag.rpartition("}")[2] for element in root.iter()}
-        assert tags <= {"svg", "g", "defs", "path", "use", "rect", "clipPath", "title", "desc"}
+        assert tags <= {"svg", "g", "defs", "path", "use", "rect", "clipPath", "title", "desc", "text"}
         assert root.get("role") == "img"
         assert root[0].text == "t<i>"
 
@@ -137,26 +137,15 @@ def test_the_same_frame_gives_the_same_bytes(frames, study):
     assert first == second
 
 
-def test_a_page_holds_each_outline_once(frames, study):
-    charts = [
-        to_svg(figure, id_prefix=name, title="t", description="d") for name, figure in drawn(frames, study).items()
-    ]
-    sheet, rest = share_glyphs(charts)
-    outlines = re.findall(r'id="(glyph-[^"]+)"', sheet)
-    assert len(outlines) == len(set(outlines))
-    assert not re.search(r'id="glyph-', "".join(rest))
-    ids = re.findall(r'\sid="([^"]+)"', sheet + "".join(rest))
-    assert len(ids) == len(set(ids))
-    assert set(re.findall(r'(?:href="|url\()#([\w.-]+)', sheet + "".join(rest))) <= set(ids)
-
-
-def test_a_text_that_occurs_twice_is_on_a_page_once(frames):
-    svg = to_svg(draw_week(frames["week"]), id_prefix="week", title="t", description="d")
-    sheet, (chart,) = share_glyphs([svg])
-    meeting = re.findall(r'<g id="text-\d+">((?:<use [^>]*>){2})</g>', sheet)
-    assert len(meeting) == len(set(meeting)) > 0
-    assert meeting[0] not in chart
-    assert len(sheet) + len(chart) < len(svg)
+def test_words_of_a_chart_are_text_as_wide_as_the_layout_took_them_to_be(frames):
+    frame = frames["nested"].assign(text="16.8 <b>")
+    svg = ElementTree.fromstring(to_svg(draw_nested(frame), id_prefix="n", title="t", description="d"))
+    texts = {element.text: element for element in svg.iter() if element.tag.endswith("text")}
+    assert {"会议、文件等总耗时", "16.8 <b>"} <= set(texts)
+    width = float(texts["16.8 <b>"].get("textLength", "nan"))
+    size = float(texts["16.8 <b>"].get("font-size", f"{style.TEXT_PX}px").removesuffix("px"))
+    assert width == pytest.approx(style.text_width("16.8 <b>", size, "bold"), abs=0.06)
+    assert "textLength" not in texts["会议、文件等总耗时"].attrib, "Han characters are square in every font"
 
 
 def test_a_character_that_the_font_lacks_is_an_error(frames):
