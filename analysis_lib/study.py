@@ -146,9 +146,22 @@ class Disclosure(Section):
     """Minimum rules for anything that leaves the building (ids: docs/methods.md)."""
 
     min_respondents: int = Field(10, ge=1, description="C01: unweighted respondents behind a published cell")
+    sensitive: list[str] = Field(
+        default_factory=lambda: ["coping", "pressure", "authority_gap", "leave_intention", "gross_required"],
+        description="measures about superiors or against the rules, by name or by what their names begin with",
+    )
+    min_respondents_sensitive: int = Field(20, ge=1, description="C01: respondents behind a cell of such a measure")
     min_units: int = Field(3, ge=1, description="C02: distinct work units (PSUs) behind a published cell")
+    max_unit_share: float = Field(0.5, gt=0, le=1, description="C02: share of a cell's weights that one unit may hold")
+    max_top_two: float = Field(0.9, gt=0, le=1, description="C08: share of a cell's sum that two people may hold")
     round_counts_to: int = Field(5, ge=1, description="C04: base to which counts are rounded")
     hours_decimals: int = Field(1, ge=0, le=2, description="C05: decimals of hours")
+    min_count_width: float = Field(
+        10, ge=0, description="C09: people within which a withheld count must stay uncertain, all tables together"
+    )
+    min_mean_width: float = Field(
+        0.2, ge=0, description="C09: the same for a withheld mean, as a share of the mean of the region above"
+    )
     unreliable_cv: float = Field(0.166, description="R16: coefficient of variation above which a cell carries [u]")
     withheld_cv: float = Field(0.333, description="R16: coefficient of variation above which a cell is [x]")
 

@@ -1,8 +1,7 @@
-"""The minimum disclosure rules, one small function each, named by the ids of docs/methods.md.
+"""The disclosure rules for a table by itself, one small function each, named by the ids of docs/disclosure.md.
 
-What is missing until the full treatment: linked tables, differencing over releases, dominance, and an audit of what
-can still be derived. Complementary suppression here looks at one table and at one level of regions or one category
-column at a time.
+Complementary suppression here looks at one table, and at one level of regions or one category column at a time; what
+the tables of a release tell together is the business of `linked`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ READ_BY_INTERVAL = ("effect", "part")  # like a change, they may well be about z
 OF_NOBODY = ("count", "claim")  # rest on no respondent's answers: counts are rounded, claims are public words
 MIN_RESIDUAL_DF = 10  # C13: respondents to spare behind a model
 MIN_EITHER_SIDE = 5  # C03: people for whom a share holds, and people for whom it does not
+ALL_ALIKE = 0.005  # a share this near to none or all is printed as such
 SHARE_DECIMALS = 2  # C05: whole percent
 FIT_DECIMALS = 3  # indices of fit are judged by their thousandths
 BY_INTERVAL_UNITS = ("score", "coefficient", "fit")
@@ -47,26 +47,52 @@ def was_asked(estimates: pd.DataFrame) -> pd.Series:
     return answered | estimates["statistic"].isin(OF_NOBODY)
 
 
-def too_few(estimates: pd.DataFrame, study: Study) -> pd.Series:
-    """C01, C02, C03, C13: cells that rest on too few people or too few work units.
+def rule_against(estimates: pd.DataFrame, study: Study) -> pd.Series:
+    """C01, C02, C03, C08, C13: id of the first rule that forbids a cell; empty where none does.
 
-    Counts are exempt, being protected by their rounding (C04), and claims, which rest on no respondent. What comes from a model says in ``residual_df``
-    how many respondents it has to spare, and in ``n`` how many tell its two sides apart.
+    Counts are exempt, being protected by their rounding (C04), and claims, which rest on no respondent. What comes from
+    a model says in ``residual_df`` how many respondents it has to spare, and in ``n`` how many tell its two sides apart.
+    How a cell is spread over people and work units stands in ``people``, ``unit_share`` and ``top_two``, where it is
+    known: people who answered in several quarters of a period are counted once.
     """
-    limits = study.config.disclosure
-    few = estimates["n"] < limits.min_respondents
+    limits, n = study.config.disclosure, estimates["n"]
+    sensitive = is_sensitive(estimates["measure"], study)
+    least = sensitive.map({True: max(limits.min_respondents_sensitive, limits.min_respondents)})
+    found = {"C01": estimates.get("people", n) < least.fillna(limits.min_respondents)}
     if study.config.design.psu:
-        few |= estimates["n_psu"] < limits.min_units
-    held_by = estimates["estimate"] * estimates["n"]
-    one_sided = (held_by < MIN_EITHER_SIDE) | (estimates["n"] - held_by < MIN_EITHER_SIDE)
-    few |= (estimates["statistic"] == "share") & ~is_change(estimates) & one_sided
+        found["C02"] = (estimates["n_psu"] < limits.min_units) | _above(estimates, "unit_share", limits.max_unit_share)
+    held_by = estimates["estimate"] * n
+    one_sided = (held_by < MIN_EITHER_SIDE) | (n - held_by < MIN_EITHER_SIDE)
+    is_level = ~is_change(estimates)
+    found["C03"] = (estimates["statistic"] == "share") & is_level & one_sided
+    # That nobody, or everybody, says it tells what each of them said.
+    alike = (estimates["estimate"] < ALL_ALIKE) | (estimates["estimate"] > 1 - ALL_ALIKE)
+    found["C03"] |= sensitive & (estimates["unit"] == "share") & is_level & alike
+    found["C08"] = _above(estimates, "top_two", limits.max_top_two)
     spare = estimates["residual_df"] if "residual_df" in estimates.columns else pd.Series(0, index=estimates.index)
-    few |= estimates["statistic"].isin(READ_BY_INTERVAL) & ~(spare >= MIN_RESIDUAL_DF)
-    return few & ~estimates["statistic"].isin(OF_NOBODY)
+    found["C13"] = estimates["statistic"].isin(READ_BY_INTERVAL) & ~(spare >= MIN_RESIDUAL_DF)
+    rules = pd.Series("", index=estimates.index, dtype=object)
+    for rule, forbidden in found.items():
+        rules = rules.mask(forbidden & (rules == "") & ~estimates["statistic"].isin(OF_NOBODY), rule)
+    return rules
+
+
+def is_sensitive(measures: pd.Series, study: Study) -> pd.Series:
+    """Measures that `Disclosure.sensitive` names, and those made of them: ``coping``, ``coping_listed``."""
+    names = tuple(study.config.disclosure.sensitive)
+    known = {key: key in names or key.startswith(tuple(f"{name}_" for name in names)) for key in measures.unique()}
+    return measures.map(known).astype(bool)
+
+
+def _above(estimates: pd.DataFrame, column: str, limit: float) -> pd.Series:
+    """Where a column is known and above its limit; a table may come without it."""
+    if column not in estimates.columns:
+        return pd.Series(False, index=estimates.index)
+    return estimates[column] > limit + ROUNDING_SLACK
 
 
 def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) -> pd.Series:
-    """C09 in its simplest form: a cell withheld alone among its siblings could be had by subtraction.
+    """C09 within a table: a cell withheld alone among its siblings could be had by subtraction.
 
     The smallest of the others is withheld with it: among the regions under one parent, and among the categories of
     one column.
@@ -126,11 +152,7 @@ def is_change(estimates: pd.DataFrame) -> pd.Series:
 def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:
     """C04, C05, C06: value, ci_low, ci_high and n as they may be published; bounds move outward only."""
     base = study.config.disclosure.round_counts_to
-    counts = estimates["statistic"] == "count"
-    decimals = pd.Series(study.config.disclosure.hours_decimals, index=estimates.index)
-    decimals[estimates["unit"].isin(["share", "coefficient"])] = SHARE_DECIMALS
-    decimals[estimates["unit"] == "fit"] = FIT_DECIMALS
-    decimals[estimates["unit"] == "index"] = 0
+    counts, decimals = estimates["statistic"] == "count", decimals_of(estimates, study)
     columns = {}
     for name, source, rule in [
         ("value", "estimate", np.rint),
@@ -146,6 +168,15 @@ def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:
         columns[bound] = columns[bound].mask(counts)  # a count has none, and rounding one would narrow the count down
     columns["n"] = (np.rint(estimates["n"] / base) * base).astype("Int64")
     return pd.DataFrame(columns, index=estimates.index)
+
+
+def decimals_of(rows: pd.DataFrame, study: Study) -> pd.Series:
+    """C05: decimals of what is neither a count nor a full-time equivalent."""
+    decimals = pd.Series(study.config.disclosure.hours_decimals, index=rows.index)
+    decimals[rows["unit"].isin(["share", "coefficient"])] = SHARE_DECIMALS
+    decimals[rows["unit"] == "fit"] = FIT_DECIMALS
+    decimals[rows["unit"] == "index"] = 0
+    return decimals
 
 
 def _floor(numbers: pd.Series) -> pd.Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ WORDS = ("outcome", "reasons")  # what a check or a rule came to is told of a nu
 FIGURES = {"shrinkage": 2, "n_treated": 0, "n_comparison": 0, "margin": 2}  # name → decimals
 MARKS = {"", policy.BREAK, policy.BREAK + policy.UNRELIABLE, policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
 _NUMBERS = ["value", "ci_low", "ci_high"]
+EVIDENCE_COLUMNS = [*contracts.ESTIMATE_KEY, "estimate", "weight", "n", "rule"]
 _GATE = object()  # known to this module alone
 
 
@@ -39,6 +40,7 @@ class ProtectedTable:
     name: str
     _table: pd.DataFrame
     gate: InitVar[object]
+    _evidence: pd.DataFrame | None = field(default=None, repr=False)  # exact numbers: for the audit, never for readers
 
     def __post_init__(self, gate: object) -> None:
         if gate is not _GATE:
@@ -55,6 +57,16 @@ class ProtectedTable:
         effect (`TEXTS`, `FIGURES`): blank and missing where value is, but for what a check came to.
         """
         return self._table.copy()
+
+    @property
+    def periods(self) -> list[str]:
+        """Periods of which the table tells."""
+        return list(self._table["period"].unique())
+
+    @property
+    def evidence(self) -> pd.DataFrame:
+        """Exact numbers behind the rows that add up to others, for `linked` alone; empty for a table that was read."""
+        return pd.DataFrame(columns=EVIDENCE_COLUMNS) if self._evidence is None else self._evidence.copy()
 
     @cached_property
     def _places(self) -> dict[tuple[str, str, str, str | None], int]:
@@ -75,6 +87,13 @@ class ProtectedTable:
     def withheld(self) -> int:
         """Number of cells withheld for confidentiality."""
         return int((self._table["mark"] == policy.WITHHELD).sum())
+
+    def without(self, withheld: pd.Series) -> ProtectedTable:
+        """The table with further rows withheld for confidentiality: those where ``withheld`` is true."""
+        if not withheld.any():
+            return self
+        table = self._table.assign(mark=self._table["mark"].mask(withheld, policy.WITHHELD))
+        return ProtectedTable(self.name, _typed(_hidden(table)), _GATE)
 
     def to_json(self) -> str:
         """Text of the table; the same table always gives the same bytes."""
@@ -121,20 +140,34 @@ def protect(estimates: pd.DataFrame, name: str, *, study: Study) -> ProtectedTab
     estimates = contracts.check(estimates, "estimates").reset_index(drop=True)
     is_shown = policy.is_publishable_kind(estimates) & policy.was_asked(estimates)
     estimates = estimates[is_shown].reset_index(drop=True)
-    withheld = policy.with_companions(policy.too_few(estimates, study), estimates, study)
+    rules = policy.rule_against(estimates, study)
+    withheld = policy.with_companions(rules != "", estimates, study)
     marks = policy.reliability(estimates, study).where(~withheld, policy.WITHHELD).pipe(policy.with_breaks, estimates)
     table = estimates[["measure", "statistic", "unit", "region", "by", "category", "period"]].join(
         policy.rounded(estimates, study)
     )
-    table["mark"] = marks
-    table.loc[marks.isin([policy.NOT_RELIABLE, policy.WITHHELD]), _NUMBERS] = np.nan
-    table.loc[withheld, "n"] = pd.NA  # a small n is itself a disclosure
-    is_hidden = marks.isin([policy.NOT_RELIABLE, policy.WITHHELD])
     for column in [name for name in TEXTS if name in estimates.columns]:
-        table[column] = estimates[column].mask(withheld if column in WORDS else is_hidden, "")
+        table[column] = estimates[column]
     for column in [name for name in FIGURES if name in estimates.columns]:
-        table[column] = estimates[column].round(FIGURES[column]).mask(is_hidden)
-    return ProtectedTable(name, _typed(table), _GATE)
+        table[column] = estimates[column].round(FIGURES[column])
+    evidence = (estimates if "weight" in estimates.columns else estimates.head(0)).assign(rule=rules.astype(str))
+    return ProtectedTable(
+        name, _typed(_hidden(table.assign(mark=marks))), _GATE, evidence.reindex(columns=EVIDENCE_COLUMNS)
+    )
+
+
+def _hidden(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without what its marks hide: numbers and conditions of ``x``, and of ``c`` the number of people too."""
+    withheld = table["mark"] == policy.WITHHELD
+    is_hidden = withheld | (table["mark"] == policy.NOT_RELIABLE)
+    table = table.copy()
+    table.loc[is_hidden, _NUMBERS] = np.nan
+    table.loc[withheld, "n"] = pd.NA  # a small n is itself a disclosure
+    for column in [name for name in TEXTS if name in table.columns]:
+        table[column] = table[column].mask(withheld if column in WORDS else is_hidden, "")
+    for column in [name for name in FIGURES if name in table.columns]:
+        table[column] = table[column].mask(is_hidden)
+    return table
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

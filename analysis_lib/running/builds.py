@@ -21,8 +21,7 @@ from analysis_lib.tables.snapshots import keep_snapshot
 from analysis_lib.tables.store import Store, pinned_drops
 
 if TYPE_CHECKING:
-    from analysis_lib.disclosure.protect import ProtectedTable
-    from analysis_lib.publishing.releases import Release
+    from analysis_lib.publishing.releases import Release, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def _build(
             quarter: build_release(
                 study,
                 quarter,
-                _results(study, units),
+                results_together(study, units, ledger),
                 published=last_published(ledger, quarter),
                 facts=pinned[quarter],
                 spread=spread,
@@ -119,7 +118,34 @@ def _build(
         }
 
 
-def _results(study: Study, units: list[Planned]) -> dict[str, dict[str, ProtectedTable]]:
+def results_together(study: Study, units: list[Planned], ledger: Ledger) -> Results:
+    """Protected tables by unit, as they may stand beside each other and beside what readers have.
+
+    Raises
+    ------
+    PublicationBlocked
+        When the tables together give away what each of them withholds.
+    """
+    from analysis_lib.disclosure.handover import read_evidence
+    from analysis_lib.disclosure.linked import protect_together
+
+    results = _results(study, units)
+    evidence = {each.unit.name: read_evidence(each.folder(study) / TABLES) for each in units}
+    return protect_together(results, evidence, study=study, earlier=_compared_with(study, ledger, results))
+
+
+def _compared_with(study: Study, ledger: Ledger, results: Results) -> list[Results]:
+    """What readers have of the quarters with which the results compare theirs."""
+    from analysis_lib.disclosure.policy import CHANGE_ARROW
+    from analysis_lib.publishing.releases import release_of, results_of
+
+    periods = {str(period) for each in results.values() for table in each.values() for period in table.periods}
+    bases = sorted({period.partition(CHANGE_ARROW)[0] for period in periods if CHANGE_ARROW in period})
+    published = [each["release"] for base in bases if (each := ledger.last_publication(base)) is not None]
+    return [results_of(release_of(study, name)) for name in published]
+
+
+def _results(study: Study, units: list[Planned]) -> Results:
     """Protected tables by unit."""
     from analysis_lib.disclosure.handover import read_results
 

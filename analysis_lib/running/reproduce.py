@@ -16,7 +16,7 @@ from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.executors import stopping_on_signals, warm_workers
 from analysis_lib.running.runs import plan_quarters, run_quarters
-from analysis_lib.running.units import TABLES, Planned
+from analysis_lib.running.units import Planned
 from analysis_lib.study import PINS, Study
 from analysis_lib.tables.snapshots import copy_decisions, snapshot, snapshot_digest
 from analysis_lib.tables.store import Store, pinned_drops
@@ -145,15 +145,14 @@ def _scratch(study: Study, decisions: Path, pins: dict[str, str] | None) -> Iter
 
 
 def _rerun(study: Study, quarter: Quarter, workers: int, progress: Say) -> Results:
-    from analysis_lib.disclosure.handover import read_results
+    from analysis_lib.running.builds import results_together
 
     run = run_quarters(study, [quarter], workers=workers, command="reproduce", progress=progress)
     if run.failed:
         listed = "\n".join(f"  {each.unit_id}: {each.kind}: {each.message}" for each in run.failed)
         fix = "rerun with the code and lock file of the release"
         raise UnitFailed(f"{len(run.failed)} units no longer run\n{listed}", where="rerun", fix=fix)
-    planned = plan_quarters(study, [quarter])
-    return {each.unit.name: read_results(each.folder(study) / TABLES) for each in planned}
+    return results_together(study, plan_quarters(study, [quarter]), Ledger(study.ledger))
 
 
 def _released_results(folder: Path) -> Results:

@@ -274,7 +274,7 @@ def _keep(study: Study, planned: Planned, job: Job, outcome: Outcome) -> None:
             "key": planned.key,
             "components": planned.components,
             "tables": {
-                path.stem: table_sha256(job.folder, path.stem) for path in sorted((job.folder / TABLES).iterdir())
+                path.stem: table_sha256(job.folder, path.stem) for path in sorted((job.folder / TABLES).glob("*.json"))
             },
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"

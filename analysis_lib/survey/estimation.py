@@ -26,7 +26,7 @@ from analysis_lib.study import NATION, Study
 from analysis_lib.survey.calibration import Calibration
 from analysis_lib.survey.columns import column_values, in_universe, refuse_unknown
 from analysis_lib.survey.design import SurveyDesign, read_sample
-from analysis_lib.survey.linearisation import Statistic, Variable, as_variable, estimate_domains
+from analysis_lib.survey.linearisation import BEHIND, MEASURED, Statistic, Variable, as_variable, estimate_domains
 from analysis_lib.survey.two_instruments import combine_instruments
 from analysis_lib.survey.weighting import WEIGHTS, stored_calibration
 from analysis_lib.tables.contracts import CONTRACTS, ESTIMATE_KEY, blank, check
@@ -148,7 +148,7 @@ def difference(
     domain = np.select([earlier.to_numpy(bool), later.to_numpy(bool)], [0, 1], -1)
     variable = _of_column(frame, column, denominator, "ratio" if denominator else "mean", design, calibration)
     found = estimate_domains(read_sample(frame, design), domain, 2, [variable], confidence_level, contrasts=True)
-    return pd.DataFrame({"category": [""], **{name: values[:, 0] for name, values in found.items()}})
+    return pd.DataFrame({"category": [""], **{name: found[name][:, 0] for name in MEASURED}})
 
 
 def _in_frame(
@@ -165,7 +165,7 @@ def _in_frame(
     domain, categories = domains_of(frame, by, where)
     variable = _of_column(frame, column, denominator, statistic, design, calibration)
     found = estimate_domains(read_sample(frame, design), domain, len(categories), [variable], confidence_level)
-    return pd.DataFrame({"category": categories, **{name: values[:, 0] for name, values in found.items()}})
+    return pd.DataFrame({"category": categories, **{name: found[name][:, 0] for name in MEASURED}})
 
 
 def domains_of(frame: pd.DataFrame, by: str, where: pd.Series | None) -> tuple[np.ndarray, list[str]]:
@@ -208,7 +208,7 @@ def estimate(
     -------
     pandas.DataFrame
         Contract ``estimates``: a row for every measure, region, category and period, with ``n = 0`` and no estimate
-        where nobody is described.
+        where nobody is described; besides, how it is spread over people (`linearisation.BEHIND`).
 
     Notes
     -----
@@ -308,6 +308,8 @@ def _estimates(rows: pd.DataFrame, asked: _Asked, later: set[str] | None = None)
     calibrations = {name: stored_calibration(rows, name, study=asked.study) for name in WEIGHTS}
     variables = [_of_measure(rows, measure, asked, n_quarters, calibrations) for measure in asked.measures.values()]
     level = asked.study.config.estimation.confidence_level
+    comes_back = later is None and (n_quarters > 1).any()
+    person = pd.factorize(rows["respondent_id"])[0] if comes_back else None
     frames = []
     for codes, region in _region_partitions(rows, asked):
         for column, values in asked.categories.items():
@@ -316,7 +318,9 @@ def _estimates(rows: pd.DataFrame, asked: _Asked, later: set[str] | None = None)
             n_domains = len(codes) * len(values)
             if later is not None:
                 domain, n_domains = np.where(domain >= 0, 2 * domain + is_later, -1), 2 * n_domains
-            found = estimate_domains(sample, domain, n_domains, variables, level, contrasts=later is not None)
+            found = estimate_domains(
+                sample, domain, n_domains, variables, level, contrasts=later is not None, person=person
+            )
             named = pd.MultiIndex.from_product(
                 [codes, values, list(asked.measures)], names=["region", "category", "measure"]
             )
@@ -358,7 +362,7 @@ def _in_order(frames: list[pd.DataFrame], asked: _Asked, periods: list[str]) -> 
             "period": _numbered(frame["period"], periods),
         }
     )
-    columns = list(CONTRACTS["estimates"].schema.columns)
+    columns = [*CONTRACTS["estimates"].schema.columns, *BEHIND]
     frame = frame.loc[order.sort_values(list(order.columns)).index, columns].reset_index(drop=True)
     return check(frame.astype(dict.fromkeys([*ESTIMATE_KEY, "unit"], str)), "estimates")
 

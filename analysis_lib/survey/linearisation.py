@@ -35,6 +35,13 @@ from analysis_lib.survey.design import Sample, combine, sum_by
 Statistic = Literal["mean", "ratio", "share", "total"]
 MAX_BLOCK = 20_000_000  # floats held at once while scores are summed
 MEASURED = ["estimate", "se", "ci_low", "ci_high", "df", "deff", "n", "n_psu"]
+BEHIND = [
+    "weight",
+    "people",
+    "unit_share",
+    "top_two",
+]  # how an estimate is spread over people: for disclosure control alone
+SURELY_SPREAD = 0.4  # Σ a² / (Σ a)² below which the two largest of the a cannot hold nine tenths of their sum
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +94,7 @@ def estimate_domains(
     confidence_level: float,
     *,
     contrasts: bool = False,
+    person: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Estimates of variables in the domains of a partition.
 
@@ -97,10 +105,16 @@ def estimate_domains(
     contrasts : bool
         Domains come in pairs (0 earlier, 1 later, 2 earlier, …): estimate later − earlier of each.
 
+    person : numpy.ndarray, optional
+        Number of each row's person, where people come back; every row is a person of its own without.
+
     Returns
     -------
     dict of str to numpy.ndarray
-        The columns `MEASURED`, each of shape (n_domains or pairs, variables).
+        The columns `MEASURED` and `BEHIND`, each of shape (n_domains or pairs, variables). Behind an estimate stand
+        ``weight`` (Σ weight·x, by which means of parts add up to the mean of the whole; NaN for a total or a
+        contrast), ``people`` (different ones among the n; of a contrast those of the smaller side), ``unit_share`` (the largest work unit's share of the weights) and ``top_two`` (the share of
+        Σ |weight·y| that comes from two rows: exact where it may be above nine tenths, else a bound from above).
     """
     per_block = max(1, MAX_BLOCK // max(1, 8 * len(domain)))
     # Variables of one block share their calibration.
@@ -112,9 +126,11 @@ def estimate_domains(
             chosen = alike[start : start + per_block]
             block = [variables[number] for number in chosen]
             order.extend(chosen)
-            blocks.append(_estimated_block(sample, domain, n_domains, block, calibration, confidence_level, contrasts))
+            blocks.append(
+                _estimated_block(sample, domain, n_domains, block, calibration, confidence_level, contrasts, person)
+            )
     back = np.argsort(order)
-    return {name: np.concatenate([block[name] for block in blocks], axis=1)[:, back] for name in MEASURED}
+    return {name: np.concatenate([block[name] for block in blocks], axis=1)[:, back] for name in blocks[0]}
 
 
 def _estimated_block(
@@ -125,6 +141,7 @@ def _estimated_block(
     calibration: Calibration | None,
     confidence_level: float,
     contrasts: bool,
+    person: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     rows = np.flatnonzero(domain >= 0) if (domain < 0).any() else slice(None)
     domain = domain[rows]
@@ -145,6 +162,10 @@ def _estimated_block(
     scores = np.where(is_total, wy, _divided(wy - per_x[domain_of_cell] * wx, sum_wx[domain_of_cell]))
     scores = np.where(w_in_cell > 0, scores, 0.0)
     n_psu, df = _degrees_of_freedom(sample, domain_of_cell, unit, n_in_cell, n_domains)
+    unit_share = _largest_unit_share(sample, domain_of_cell, unit, w_in_cell, n_domains)
+    top_two = _top_two_share(domain, w * np.abs(y), n_domains)
+    weight = np.where(is_total, np.nan, sum_wx)
+    people = n if person is None else _different(domain, person[rows], counted, n_domains)
 
     def variance_by(group_of_domain: np.ndarray, sign: np.ndarray, n_groups: int) -> np.ndarray:
         signed, group = scores * sign[domain_of_cell][:, None], group_of_domain[domain_of_cell]
@@ -160,8 +181,9 @@ def _estimated_block(
         sides = np.arange(n_domains)
         variance = variance_by(sides // 2, np.where(sides % 2 == 1, 1.0, -1.0), n_domains // 2)
         _, df = _degrees_of_freedom(sample, pair, unit, n_in_cell, n_domains // 2)
-        n, n_psu = np.minimum(n[::2], n[1::2]), np.minimum(n_psu[::2], n_psu[1::2])
-        deff = np.full_like(value, np.nan)
+        n, n_psu, people = (np.minimum(each[::2], each[1::2]) for each in (n, n_psu, people))
+        deff = weight = np.full_like(value, np.nan)
+        unit_share, top_two = (np.maximum(share[::2], share[1::2]) for share in (unit_share, top_two))
     else:
         variance = variance_by(np.arange(n_domains), np.ones(n_domains), n_domains)
         spread = sum_by(domain, w * (y - per_x[domain] * x) ** 2, n_domains)
@@ -174,7 +196,8 @@ def _estimated_block(
         low_share, high_share = share_interval(value, se, df, effective_n, confidence_level)
         low, high = np.where(is_share, low_share, low), np.where(is_share, high_share, high)
     whole = {"n": n.astype(np.int64), "n_psu": n_psu.astype(np.int64)}
-    return {"estimate": value, "se": se, "ci_low": low, "ci_high": high, "df": df, "deff": deff, **whole}
+    behind = {"weight": weight, "people": people.astype(np.int64), "unit_share": unit_share, "top_two": top_two}
+    return {"estimate": value, "se": se, "ci_low": low, "ci_high": high, "df": df, "deff": deff, **whole, **behind}
 
 
 def _explained(
@@ -226,6 +249,47 @@ def _degrees_of_freedom(
     return n_psu, n_psu - n_strata
 
 
+def _different(group: np.ndarray, member: np.ndarray, counted: np.ndarray, n_groups: int) -> np.ndarray:
+    """Different members of each group among the rows that count, by variable."""
+    pair, group_of_pair, _ = combine(group, member)
+    holds = (sum_by(pair, counted, len(group_of_pair)) > 0).astype(float)
+    return sum_by(group_of_pair, holds, n_groups)
+
+
+def _largest_unit_share(
+    sample: Sample, group: np.ndarray, unit: np.ndarray, w_in_cell: np.ndarray, n_groups: int
+) -> np.ndarray:
+    """Share of the weights of each group that its largest PSU holds; zero for an empty group."""
+    psu = unit if len(sample.stages) == 1 else sample.stages[1].parent[unit]
+    pair, group_of_pair, psu_of_pair = combine(group, psu)
+    in_pair = sum_by(pair, w_in_cell, len(psu_of_pair))
+    largest = np.zeros((n_groups, w_in_cell.shape[1]))
+    if len(group_of_pair):
+        found, first = np.unique(group_of_pair, return_index=True)  # pairs are numbered group by group
+        largest[found] = np.maximum.reduceat(in_pair, first)
+    return _divided(largest, sum_by(group_of_pair, in_pair, n_groups), empty=0.0)
+
+
+def _top_two_share(group: np.ndarray, sizes: np.ndarray, n_groups: int) -> np.ndarray:
+    """Share of the sum of sizes of each group that its two largest hold, or a bound where that is surely small.
+
+    By Cauchy and Schwarz two of them hold at most √(2 Σ a² / (Σ a)²) of the sum, which spares nearly all the sorting.
+    """
+    total = sum_by(group, sizes, n_groups)
+    concentration = _divided(sum_by(group, sizes**2, n_groups), total**2, empty=0.0)
+    share = np.minimum(np.sqrt(2 * concentration), 1.0)
+    rare_groups, rare_variables = np.nonzero(concentration > SURELY_SPREAD)
+    if not len(rare_groups):
+        return share
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(n_groups + 1))
+    for at, variable in zip(rare_groups, rare_variables, strict=True):
+        members = sizes[order[starts[at] : starts[at + 1]], variable]
+        largest = np.partition(members, -2)[-2:] if len(members) > 1 else members
+        share[at, variable] = largest.sum() / total[at, variable]
+    return share
+
+
 def _simple_random_variance(
     spread: np.ndarray, sum_w: np.ndarray, sum_wx: np.ndarray, n: np.ndarray, is_total: np.ndarray
 ) -> np.ndarray:
@@ -236,10 +300,10 @@ def _simple_random_variance(
     return np.where(sum_w >= n, of_mean * scale**2, np.nan)
 
 
-def _divided(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Quotient, NaN where the denominator is zero."""
+def _divided(numerator: np.ndarray, denominator: np.ndarray, empty: float = np.nan) -> np.ndarray:
+    """Quotient, NaN or ``empty`` where the denominator is zero."""
     return np.divide(
-        numerator, denominator, out=np.full(np.broadcast(numerator, denominator).shape, np.nan), where=denominator != 0
+        numerator, denominator, out=np.full(np.broadcast(numerator, denominator).shape, empty), where=denominator != 0
     )
 
 

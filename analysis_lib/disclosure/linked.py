@@ -1,0 +1,560 @@
+"""C09 and C10: what all the tables of a release tell together, with arithmetic, about a cell that is withheld.
+
+Tables are linked: provinces add up to the nation, counties to their province, levels of office to everybody, quarters
+to the year, and a change is a difference of two quarters, whatever the table, page or language in which each stands. A
+reader who knows how many people each cell stands for can write all of this as linear equations. For a withheld count,
+or mean, the smallest and the largest value that fit everything published are found by linear programming (HiGHS); a
+cell is safe when they lie far enough apart.
+
+    parts of a whole      Σ W_part m_part + W_rest m_rest = W_whole m_whole         Σ n_part + n_rest = n_whole
+    change                m_later − m_earlier = change
+
+``W`` (Σ weight) is taken as known to the reader, which few readers can know. The rest are people of the whole in none
+of its published parts; where they are few, they are withheld like any small cell: this is C10 within a release.
+
+Where a cell is not safe, the smallest published part beside it is withheld too, in every table that shows it.
+
+References
+----------
+Hundepool et al. 2012, Statistical Disclosure Control, ch. 4: linked tables, the attacker's problem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.optimize import linprog
+from scipy.sparse.csgraph import connected_components
+
+from analysis_lib.disclosure import policy
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.errors import PublicationBlocked
+from analysis_lib.quarters import Quarter
+from analysis_lib.study import NATION, Study
+from analysis_lib.tables.contracts import ESTIMATE_KEY
+
+Results = dict[str, dict[str, ProtectedTable]]
+
+HIGHEST = {"hours_week": 100.0, "hours_day": 24.0, "share": 1.0}  # what nobody's mean exceeds, as any reader knows
+SIGNED_UNITS = ("score", "coefficient")  # of other units, no mean is below zero
+POOLED = re.compile(r"(\d{4}Q[1-4])–(\d{4}Q[1-4])")  # the period of several quarters
+MAX_ROUNDS = 50
+SAME_RATIO = 9  # decimals by which ratios of coefficients are told apart
+UNBOUNDED = 3  # status of a programme without an end
+TOLERANCE = 1e-6  # relative: parts that add up to their whole no better than this are parts of something else
+SYMMETRIC_UNITS = ("hours_week", "hours_day", "score")  # whose interval has the estimate in its middle
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """A withheld number that a reader can tell too well.
+
+    Attributes
+    ----------
+    place : int
+        Place of its cell among the cells; of a rest, that of the whole.
+    kind : str
+        count or mean.
+    is_rest : bool
+        Whether it is that of the people in none of the published parts.
+    width, needed : float
+        Between the smallest and the largest value that fit what is published, and what it should be at least.
+    """
+
+    place: int
+    kind: str
+    is_rest: bool
+    width: float
+    needed: float
+
+
+def protect_together(
+    results: Results, evidence: dict[str, pd.DataFrame], *, study: Study, earlier: Sequence[Results] = ()
+) -> Results:
+    """Withhold, in all tables of a release, what is needed for no withheld cell to be told from the others.
+
+    Parameters
+    ----------
+    results : dict
+        Unit → table name → table.
+    evidence : dict of str to pandas.DataFrame
+        Unit → what its notebook handed over for this: `handover.read_evidence`.
+    earlier : sequence of dict
+        Results of releases that readers have, of other quarters.
+
+    Raises
+    ------
+    PublicationBlocked
+        When withholding does not help; names table, cell and attained width.
+    """
+    cells = _Cells.of(results, evidence, study, earlier)
+    known: dict[bytes, float] = {}
+    for _ in range(MAX_ROUNDS):
+        narrow = cells.narrow(known)
+        more = {place for each in narrow for place in cells.companions(each)} if narrow else set()
+        if not more:
+            break
+        cells.withhold(more)
+    together = cells.applied(results)
+    _refuse_narrow(_Cells.of(together, evidence, study, earlier), known)
+    return together
+
+
+def audit(
+    results: Results, evidence: dict[str, pd.DataFrame], *, study: Study, earlier: Sequence[Results] = ()
+) -> None:
+    """Refuse a release whose tables together tell a withheld number too well; parameters as in `protect_together`.
+
+    Raises
+    ------
+    PublicationBlocked
+        Naming table, cell and attained width.
+    """
+    _refuse_narrow(_Cells.of(results, evidence, study, earlier), {})
+
+
+def _refuse_narrow(cells: _Cells, known: dict[bytes, float]) -> None:
+    narrow = cells.narrow(known)
+    if narrow:
+        raise PublicationBlocked(
+            "\n".join(cells.told(each) for each in narrow[:5]),
+            where=cells.tables[narrow[0].place],
+            fix="publish fewer or coarser groups: estimation.levels, estimation.categories in study.toml",
+        )
+
+
+# -- cells --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Cells:
+    """Every number of a release once, whatever the tables that show it, and the equations between them."""
+
+    study: Study
+    frame: pd.DataFrame  # key; unit, value, ci_low, ci_high, n, mark; exact, weight, people, rule; is_ours
+    tables: list[str]
+    equations: list[_Equation] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, results: Results, evidence: dict[str, pd.DataFrame], study: Study, earlier: Sequence[Results]
+    ) -> _Cells:
+        columns = [*ESTIMATE_KEY, "unit", "value", "ci_low", "ci_high", "n", "mark"]
+        shown = [
+            table.table[columns].assign(table=name, source=unit, is_ours=is_ours)
+            for each, is_ours in [(results, True), *((one, False) for one in earlier)]
+            for unit, tables in each.items()
+            for name, table in tables.items()
+        ]
+        behind = [rows.assign(source=unit) for unit, rows in evidence.items() if len(rows)]
+        if not shown or not behind:
+            return cls(study, pd.DataFrame(columns=[*columns, "is_withheld"]), [])
+        frame = pd.concat(shown, ignore_index=True)
+        facts = pd.concat(behind, ignore_index=True).rename(columns={"estimate": "exact", "n": "people"})
+        frame = frame.merge(facts, on=[*ESTIMATE_KEY, "table", "source"], how="left")
+        # One cell may stand in several tables: it is known from any that shows it, and withheld when any withholds it.
+        withheld = frame[frame["mark"] == policy.WITHHELD].set_index(ESTIMATE_KEY).index
+        order = frame.assign(
+            has_none=frame["weight"].isna(), not_ours=~frame["is_ours"], has_no_rule=frame["rule"].isin(["", np.nan])
+        )
+        order = order.sort_values(["not_ours", "has_none", "has_no_rule"], kind="stable")
+        cells = order.drop_duplicates(ESTIMATE_KEY).reset_index(drop=True)
+        cells["is_withheld"] = pd.MultiIndex.from_frame(cells[ESTIMATE_KEY]).isin(withheld) & cells["is_ours"]
+        found = cls(study, cells, cells["table"].tolist())
+        found.equations = list(_equations(cells, study))
+        return found
+
+    def withhold(self, places: Iterable[int]) -> None:
+        """Withhold further cells."""
+        self.frame.loc[list(places), "is_withheld"] = True
+
+    def applied(self, results: Results) -> Results:
+        """The tables without the cells that are withheld, wherever they stand."""
+        if self.frame.empty:
+            return results
+        keys = self.frame.loc[self.frame["is_withheld"], ESTIMATE_KEY]
+        withheld = pd.MultiIndex.from_frame(keys)
+        return {
+            unit: {name: table.without(_in(table.table, withheld)) for name, table in tables.items()}
+            for unit, tables in results.items()
+        }
+
+    def told(self, narrow: Narrow) -> str:
+        """A too narrow cell in words."""
+        key = self.frame.loc[narrow.place, ESTIMATE_KEY]
+        name = ", ".join(str(each) for each in key if each)
+        rest = " (those in none of its parts)" if narrow.is_rest else ""
+        return (
+            f"{self.tables[narrow.place]}: {name}{rest}: a withheld {narrow.kind} is known within {narrow.width:.3g}, "
+            f"and {narrow.needed:.3g} is the least"
+        )
+
+    # -- the audit --------------------------------------------------------------------------------
+
+    def narrow(self, known: dict[bytes, float]) -> list[Narrow]:
+        """Withheld counts and means that lie within too little; ``known`` remembers what was found of a system."""
+        if not self.equations:
+            return []
+        return [
+            found
+            for kind in ("count", "mean")
+            for system in _systems(self, kind, self._hidden)
+            for found in system.narrow(known)
+        ]
+
+    def companions(self, narrow: Narrow) -> list[int]:
+        """The smallest part still shown beside it, where it is alone; elsewhere only if it is alone nowhere."""
+        frame, hidden = self.frame, self._hidden
+        is_shown = ~hidden & (frame["is_ours"] & (frame["region"] + frame["by"] != NATION)).to_numpy(bool)
+        people = frame["people"].fillna(0).to_numpy()
+        alone: list[int] = []
+        beside: list[int] = []
+        for equation in self.equations:
+            touches = equation.whole == narrow.place if narrow.is_rest else narrow.place in equation.members
+            if not touches or (equation.is_change and narrow.kind == "count"):
+                continue
+            others = [place for place in equation.parts if is_shown[place] and place != narrow.place]
+            if not others and is_shown[equation.whole] and equation.whole != narrow.place:
+                others = [equation.whole]
+            if others:
+                unknown = equation.rest_people > 0 or any(hidden[each] for each in equation.members - {narrow.place})
+                (beside if unknown and not narrow.is_rest else alone).append(min(others, key=lambda each: people[each]))
+        return alone or beside
+
+    @property
+    def _hidden(self) -> np.ndarray:
+        return (self.frame["is_withheld"] | self.frame["value"].isna()).to_numpy(bool)
+
+
+def _in(table: pd.DataFrame, withheld: pd.MultiIndex) -> pd.Series:
+    return pd.Series(pd.MultiIndex.from_frame(table[ESTIMATE_KEY]).isin(withheld), index=table.index)
+
+
+# -- equations ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Equation:
+    """Parts that add up to a whole, or a change (the whole) that is its first part less its second."""
+
+    whole: int
+    parts: list[int]
+    is_change: bool = False
+    rest_weight: float = 0.0
+    rest_people: float = 0.0
+
+    @property
+    def members(self) -> set[int]:
+        return {self.whole, *self.parts}
+
+
+def _equations(cells: pd.DataFrame, study: Study) -> Iterable[_Equation]:
+    """Every way in which cells of a measure add up."""
+    parts: dict[tuple, list[int]] = {}
+    places = {key: place for place, key in enumerate(cells[ESTIMATE_KEY].itertuples(index=False, name=None))}
+    parents = study.regions["parent"].replace("", NATION).to_dict()
+    spans = {period: _quarters(period) for period in cells["period"].unique()}
+    pooled = {period: quarters for period, quarters in spans.items() if quarters}
+    has_weight = (cells["weight"].notna() & cells["is_ours"]).to_numpy()
+    for (measure, statistic, region, by, category, period), place in places.items():
+        if not has_weight[place]:
+            continue
+        above = parents.get(region)
+        while above is not None:
+            whole = places.get((measure, statistic, above, by, category, period))
+            if whole is not None and has_weight[whole]:
+                parts.setdefault((whole, "region"), []).append(place)
+                break
+            above = parents.get(above)
+        if by:
+            whole = places.get((measure, statistic, region, "", "", period))
+            if whole is not None and has_weight[whole]:
+                parts.setdefault((whole, "category", by), []).append(place)
+        for label, quarters in pooled.items():
+            whole = places.get((measure, statistic, region, by, category, label)) if period in quarters else None
+            if whole is not None and has_weight[whole]:
+                parts.setdefault((whole, "period"), []).append(place)
+    yield from _partitions(cells, parts)
+    yield from _changes(cells, places, study)
+
+
+def _partitions(cells: pd.DataFrame, parts: dict[tuple, list[int]]) -> Iterable[_Equation]:
+    """Parts that do add up to their whole, with what is left."""
+    weight, exact, people = (cells[name].to_numpy(float) for name in ("weight", "exact", "people"))
+    sums = np.where(weight > 0, weight * np.nan_to_num(exact), 0.0)
+    for (whole, *_), members in parts.items():
+        rest_weight = weight[whole] - weight[members].sum()
+        rest_sum = sums[whole] - sums[members].sum()
+        rest_people = people[whole] - people[members].sum()
+        if abs(rest_weight) <= TOLERANCE * weight[whole]:
+            rest_weight = 0.0
+        near = abs(rest_sum) <= TOLERANCE * max(weight[whole], abs(sums[whole]))
+        if rest_weight < 0 or rest_people < 0 or (rest_weight == 0 and not near):
+            continue
+        yield _Equation(whole, members, rest_weight=rest_weight, rest_people=rest_people)
+
+
+def _changes(cells: pd.DataFrame, places: dict[tuple, int], study: Study) -> Iterable[_Equation]:
+    """Changes between two periods that are both known."""
+    exact = cells["exact"].fillna(cells["value"]).to_numpy(float)
+    half = _half_step(cells, study)
+    for (*key, period), place in places.items():
+        first, arrow, last = period.partition(policy.CHANGE_ARROW)
+        later, before = (places.get((*key, end)) for end in (last, first))
+        if not arrow or later is None or before is None:
+            continue
+        slack = half[later] + half[before] + half[place]
+        if abs(exact[later] - exact[before] - exact[place]) <= slack:
+            yield _Equation(place, [later, before], is_change=True)
+
+
+def _quarters(period: str) -> list[str]:
+    """Quarters of a pooled period; none of another."""
+    match = POOLED.fullmatch(period)
+    if match is None:
+        return []
+    first, last = (Quarter.parse(end) for end in match.groups())
+    return [str(first.shift(step)) for step in range(last - first + 1)]
+
+
+# -- linear programmes --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _System:
+    """Equations that share unknown numbers, with what a reader knows of each number in them.
+
+    Variables are numbered; ``low`` and ``high`` are what a reader knows of each by itself, ``true`` what it is.
+    """
+
+    kind: str
+    matrix: sparse.csr_array
+    right: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    true: np.ndarray
+    is_unknown: np.ndarray
+    targets: list[tuple[int, Narrow]]  # variable, and what to say of it with the width that is needed
+
+    def narrow(self, known: dict[bytes, float]) -> Iterator[Narrow]:
+        """Targets that lie within too little; ``known`` remembers systems that many measures have in common."""
+        same = hashlib.sha256(b"".join(each.tobytes() for each in self._parts)).digest()
+        for variable, target in self.targets:
+            key = same + variable.to_bytes(8) + np.float64(target.needed).tobytes()
+            if key not in known:
+                width = self._traded(variable)
+                known[key] = width if width >= target.needed else self._width(variable, target.needed)
+            if known[key] < target.needed:
+                yield replace(target, width=known[key])
+
+    @property
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        matrix = self.matrix
+        return (matrix.data, matrix.indices, matrix.indptr, self.right, self.low, self.high)
+
+    @cached_property
+    def _siblings(self) -> dict[bytes, list[tuple[int, float]]]:
+        """Unknown numbers whose coefficients are proportional, equation by equation, each with its first one."""
+        columns = self.matrix.tocsc()
+        found: dict[bytes, list[tuple[int, float]]] = defaultdict(list)
+        for variable in np.flatnonzero(self.is_unknown).tolist():
+            inside = slice(columns.indptr[variable], columns.indptr[variable + 1])
+            size = columns.data[inside]
+            pattern = columns.indices[inside].tobytes() + (size / size[0]).round(SAME_RATIO).tobytes()
+            found[pattern].append((variable, float(size[0])))
+        return found
+
+    def _traded(self, variable: int) -> float:
+        """A width that is surely attained: what the number can give to, or take from, another one beside it.
+
+        Found without a programme where another unknown number stands in the same equations, as siblings do.
+        """
+        beside = next((each for each in self._siblings.values() if any(variable == one for one, _ in each)), [])
+        size = dict(beside).get(variable, np.nan)
+        best = 0.0
+        for other, other_size in beside:
+            ratio = other_size / size
+            if other != variable and ratio > 0:
+                top = self.true[variable] + (self.true[other] - self.low[other]) * ratio
+                bottom = self.true[variable] - (self.high[other] - self.true[other]) * ratio
+                best = max(best, min(self.high[variable], top) - max(self.low[variable], bottom))
+        return best
+
+    def _width(self, variable: int, needed: float) -> float:
+        """Largest less smallest value of a variable that fits everything known; a part of it where that is enough."""
+        width = 0.0
+        for sign in (1.0, -1.0):
+            objective = np.zeros(len(self.low))
+            objective[variable] = sign
+            found = linprog(
+                objective,
+                A_eq=self.matrix,
+                b_eq=self.right,
+                bounds=np.column_stack([self.low, self.high]),
+                method="highs",
+            )
+            if found.status == UNBOUNDED:
+                return np.inf
+            if not found.success:
+                raise PublicationBlocked(
+                    f"what is published cannot be audited: {found.message}", where="disclosure", fix="report this"
+                )
+            width += abs(sign * found.fun - self.true[variable])
+            if width >= needed:
+                break
+        return width
+
+
+def _systems(cells: _Cells, kind: str, hidden: np.ndarray) -> Iterator[_System]:
+    """The systems that hold a number to be protected."""
+    facts = _Facts.of(cells, kind, hidden)
+    equations = [each for each in cells.equations if kind == "mean" or not each.is_change]
+    of_cell: dict[int, list[int]] = defaultdict(list)
+    for number, equation in enumerate(equations):
+        for place in equation.members:
+            of_cell[place].append(number)
+    links = [(numbers[0], other) for place, numbers in of_cell.items() if facts.is_unknown[place] for other in numbers]
+    if links:
+        first, second = np.array(links).T
+        graph = sparse.coo_array((np.ones(len(links)), (first, second)), shape=(len(equations),) * 2)
+        _, group = connected_components(graph, directed=False)
+    else:
+        group = np.arange(len(equations))
+    with_targets = {
+        int(group[number])
+        for number, each in enumerate(equations)
+        if facts.has_small_rest(each) or any(facts.is_target[place] for place in each.members)
+    }
+    members: dict[int, list[int]] = defaultdict(list)
+    for number in range(len(equations)):
+        if int(group[number]) in with_targets:
+            members[int(group[number])].append(number)
+    for numbers in members.values():
+        # What is shown is known more closely from the other equations that it stands in.
+        near = {other for number in numbers for place in equations[number].members for other in of_cell[place]}
+        yield facts.system([equations[number] for number in numbers], [equations[each] for each in near - {*numbers}])
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """Of every cell: what a reader knows of its number by itself, what it is, and whether it is to be protected."""
+
+    kind: str
+    low: np.ndarray
+    high: np.ndarray
+    true: np.ndarray
+    weight: np.ndarray
+    is_unknown: np.ndarray
+    is_target: np.ndarray
+    limit: float  # of people, below which a rest is to be protected
+    least: float  # width that a protected number needs: people, or a share of the mean of the whole
+    highest: np.ndarray  # of a mean, whatever is published
+    lowest: np.ndarray
+
+    @classmethod
+    def of(cls, cells: _Cells, kind: str, hidden: np.ndarray) -> _Facts:
+        frame, limits = cells.frame, cells.study.config.disclosure
+        withheld, rule = frame["is_withheld"].to_numpy(bool), frame["rule"].fillna("")
+        is_change = policy.is_change(frame).to_numpy()
+        highest = frame["unit"].map(HIGHEST).fillna(np.inf).to_numpy(float)
+        lowest = np.where(frame["unit"].isin(SIGNED_UNITS) | is_change, -np.inf, 0.0)
+        highest = np.where(is_change, np.inf, highest)
+        if kind == "count":
+            true, step = frame["people"].fillna(0).to_numpy(float), limits.round_counts_to / 2
+            unknown = withheld | frame["n"].isna().to_numpy()
+            value = frame["n"].fillna(0).to_numpy(float)
+            low, high = np.maximum(value - step, 0.0), value + step
+            bounds = np.zeros(len(frame)), np.full(len(frame), np.inf)
+            target, least = withheld & (rule == "C01").to_numpy(), limits.min_count_width
+        else:
+            true, step = frame["exact"].fillna(frame["value"]).to_numpy(float), _half_step(frame, cells.study)
+            unknown, value = hidden, frame["value"].to_numpy(float)
+            middle = (frame["ci_low"] + frame["ci_high"]).to_numpy(float) / 2
+            middle = np.where(frame["unit"].isin(SYMMETRIC_UNITS) & np.isfinite(middle), middle, value)
+            low, high = np.maximum(value, middle) - step, np.minimum(value, middle) + step
+            bounds = lowest, highest
+            target = withheld & (rule != "").to_numpy() & np.isfinite(true) & ~is_change
+            least = limits.min_mean_width
+            true = np.where(np.isfinite(true), true, 0.0)
+        low, high = (np.where(unknown, bound, each) for bound, each in zip(bounds, (low, high), strict=True))
+        # What is true is never ruled out, whatever rounding made of the middle of an interval.
+        low, high = np.minimum(low, true), np.maximum(high, true)
+        weight = frame["weight"].fillna(0.0).to_numpy(float)
+        return cls(
+            kind, low, high, true, weight, unknown, target, float(limits.min_respondents), least, highest, lowest
+        )
+
+    def has_small_rest(self, equation: _Equation) -> bool:
+        """Whether a few people of the whole are in none of its parts."""
+        has_weight = self.kind == "count" or equation.rest_weight > 0
+        return has_weight and not equation.is_change and 0 < equation.rest_people < self.limit
+
+    def system(self, equations: list[_Equation], near: list[_Equation]) -> _System:
+        """Equations with their variables; targets are those of the first ones."""
+        number: dict[int, int] = {}
+        for equation in (*equations, *near):
+            for place in sorted(equation.members):
+                number.setdefault(place, len(number))
+        places = list(number)
+        low, high, true = (list(each[places]) for each in (self.low, self.high, self.true))
+        unknown = list(self.is_unknown[places])
+        rows: list[tuple[int, int, float]] = []
+        targets = {
+            number[place]: Narrow(place, self.kind, False, 0.0, self._needed(equation))
+            for equation in equations
+            for place in equation.members
+            if self.is_target[place]
+        }
+        for row, equation in enumerate((*equations, *near)):
+            if equation.is_change:
+                rows += [(row, number[equation.whole], -1.0)]
+                rows += [(row, number[place], sign) for place, sign in zip(equation.parts, (1.0, -1.0), strict=True)]
+                continue
+            rows += [(row, number[place], self._coefficient(place, equation)) for place in equation.parts]
+            rows += [(row, number[equation.whole], -self._coefficient(equation.whole, equation))]
+            rest = equation.rest_people if self.kind == "count" else equation.rest_weight
+            if rest > 0:
+                variable = len(low)
+                rows += [(row, variable, 1.0 if self.kind == "count" else rest / self.weight[equation.whole])]
+                low.append(min(0.0, self._rest(equation)) if self.kind == "count" else self.lowest[equation.whole])
+                high.append(np.inf if self.kind == "count" else self.highest[equation.whole])
+                true.append(self._rest(equation))
+                unknown.append(True)
+                if row < len(equations) and self.has_small_rest(equation):
+                    needed = self._needed(equation)
+                    targets[variable] = Narrow(equation.whole, self.kind, True, 0.0, needed)
+        at, variable, value = zip(*rows, strict=True)
+        shape = (len(equations) + len(near), len(low))
+        matrix = sparse.csr_array((value, (at, variable)), shape=shape)
+        numbers = np.array(true)
+        # Rounding of floats must not make what is true impossible.
+        return _System(self.kind, matrix, matrix @ numbers, np.minimum(low, numbers), np.maximum(high, numbers), numbers,
+                       np.array(unknown), list(targets.items()))  # fmt: skip
+
+    def _coefficient(self, place: int, equation: _Equation) -> float:
+        return 1.0 if self.kind == "count" else self.weight[place] / self.weight[equation.whole]
+
+    def _rest(self, equation: _Equation) -> float:
+        if self.kind == "count":
+            return equation.rest_people
+        parts = self.weight[equation.parts] @ self.true[equation.parts]
+        return (self.weight[equation.whole] * self.true[equation.whole] - parts) / equation.rest_weight
+
+    def _needed(self, equation: _Equation) -> float:
+        if self.kind == "count":
+            return self.least
+        whole = equation.parts[0] if equation.is_change else equation.whole
+        return self.least * abs(self.true[whole])
+
+
+def _half_step(frame: pd.DataFrame, study: Study) -> np.ndarray:
+    """Half of the last decimal that is published."""
+    return 0.5 * 10.0 ** -policy.decimals_of(frame, study).to_numpy(float)
