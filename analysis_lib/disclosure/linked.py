@@ -47,7 +47,7 @@ HIGHEST = {"hours_week": 100.0, "hours_day": 24.0, "share": 1.0}  # what nobody'
 SIGNED_UNITS = ("score", "coefficient")  # of other units, no mean is below zero
 POOLED = re.compile(r"(\d{4}Q[1-4])–(\d{4}Q[1-4])")  # the period of several quarters
 MAX_ROUNDS = 50
-SAME_RATIO = 9  # decimals by which ratios of coefficients are told apart
+SAME_RATIO = 1e-9  # relative: ratios of coefficients no further apart than this are one
 UNBOUNDED = 3  # status of a programme without an end
 TOLERANCE = 1e-6  # relative: parts that add up to their whole no better than this are parts of something else
 SYMMETRIC_UNITS = ("hours_week", "hours_day", "score")  # whose interval has the estimate in its middle
@@ -98,8 +98,7 @@ def protect_together(
     cells = _Cells.of(results, evidence, study, earlier)
     known: dict[bytes, float] = {}
     for _ in range(MAX_ROUNDS):
-        narrow = cells.narrow(known)
-        more = {place for each in narrow for place in cells.companions(each)} if narrow else set()
+        more = {place for each in cells.narrow(known) for place in cells.companions(each)}
         if not more:
             break
         cells.withhold(more)
@@ -361,32 +360,63 @@ class _System:
         return (matrix.data, matrix.indices, matrix.indptr, self.right, self.low, self.high)
 
     @cached_property
-    def _siblings(self) -> dict[bytes, list[tuple[int, float]]]:
-        """Unknown numbers whose coefficients are proportional, equation by equation, each with its first one."""
-        columns = self.matrix.tocsc()
-        found: dict[bytes, list[tuple[int, float]]] = defaultdict(list)
-        for variable in np.flatnonzero(self.is_unknown).tolist():
-            inside = slice(columns.indptr[variable], columns.indptr[variable + 1])
-            size = columns.data[inside]
-            pattern = columns.indices[inside].tobytes() + (size / size[0]).round(SAME_RATIO).tobytes()
-            found[pattern].append((variable, float(size[0])))
-        return found
+    def _columns(self) -> list[dict[int, float]]:
+        """Of each number the equations that it stands in, with its coefficients."""
+        columns: list[dict[int, float]] = [{} for _ in self.low]
+        entries = self.matrix.tocoo()
+        for equation, variable, size in zip(entries.row.tolist(), entries.col.tolist(), entries.data, strict=True):
+            columns[variable][equation] = float(size)
+        return columns
+
+    @cached_property
+    def _free(self) -> dict[int, int]:
+        """Equation → an unknown number that stands in it alone, and so takes whatever the others leave."""
+        room = np.where(self.is_unknown, self.high - self.low, -1.0)
+        free: dict[int, int] = {}
+        for variable in np.argsort(room, kind="stable").tolist():
+            if self.is_unknown[variable] and len(self._columns[variable]) == 1:
+                free[next(iter(self._columns[variable]))] = variable
+        return free
 
     def _traded(self, variable: int) -> float:
-        """A width that is surely attained: what the number can give to, or take from, another one beside it.
+        """A width that is surely attained, found without a programme; 0 where none is found.
 
-        Found without a programme where another unknown number stands in the same equations, as siblings do.
+        The number moves against one other unknown number of its equations, as siblings do, and what either of them
+        upsets elsewhere is made good by numbers that stand in one equation alone.
         """
-        beside = next((each for each in self._siblings.values() if any(variable == one for one, _ in each)), [])
-        size = dict(beside).get(variable, np.nan)
+        mine, free = self._columns[variable], self._free
+        tied = [equation for equation in mine if free.get(equation, variable) == variable]
+        if not tied:
+            return self._room({variable: 1.0})
+        others = [one for one, columns in enumerate(self._columns) if one != variable and tied[0] in columns]
         best = 0.0
-        for other, other_size in beside:
-            ratio = other_size / size
-            if other != variable and ratio > 0:
-                top = self.true[variable] + (self.true[other] - self.low[other]) * ratio
-                bottom = self.true[variable] - (self.high[other] - self.true[other]) * ratio
-                best = max(best, min(self.high[variable], top) - max(self.low[variable], bottom))
+        for other in others:
+            theirs = self._columns[other]
+            shared = [equation for equation in mine if equation in theirs]
+            ratios = [-mine[equation] / theirs[equation] for equation in shared]
+            if self.is_unknown[other] and {*tied} <= {*shared} and np.ptp(ratios) <= SAME_RATIO * abs(ratios[0]):
+                best = max(best, self._room({variable: 1.0, other: ratios[0]}))
         return best
+
+    def _room(self, moves: dict[int, float]) -> float:
+        """How far numbers can move together from what is true, others making good for them."""
+        upset: dict[int, float] = defaultdict(float)
+        for one, speed in moves.items():
+            for equation, size in self._columns[one].items():
+                upset[equation] += size * speed
+        speeds = dict(moves)
+        for equation, left in upset.items():
+            if abs(left) > SAME_RATIO * max(abs(speed) for speed in moves.values()):
+                free = self._free.get(equation)
+                if free is None or free in moves:
+                    return 0.0
+                speeds[free] = -left / self._columns[free][equation]
+        up = down = np.inf
+        for one, speed in speeds.items():
+            above, below = self.high[one] - self.true[one], self.true[one] - self.low[one]
+            up = min(up, (above if speed > 0 else below) / abs(speed))
+            down = min(down, (below if speed > 0 else above) / abs(speed))
+        return up + down
 
     def _width(self, variable: int, needed: float) -> float:
         """Largest less smallest value of a variable that fits everything known; a part of it where that is enough."""
