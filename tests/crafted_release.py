@@ -92,14 +92,23 @@ def tables_of(study: Study, rows: pd.DataFrame, now: str = NOW) -> tuple[Results
     provinces = study.regions_at("province")
 
     def hours(region: str, others: list[str]) -> dict[str, ProtectedTable]:
-        every = [region, *(code for level in ("province", "county") for code in study.regions_at(level, region) if code != region)]
+        every = [
+            region,
+            *(code for level in ("province", "county") for code in study.regions_at(level, region) if code != region),
+        ]
         regions = list(dict.fromkeys([*others, *every]))
         asked = {"study": study}
         total = estimate(rows, MEASURES, periods=pooled, regions=regions, **asked)
         split = estimate(rows, MEASURES, periods={now: [now]}, regions=[region], by=["tier"], **asked)
         series = estimate(rows, MEASURES, periods={q: [q] for q in quarters}, regions=list({*others, region}), **asked)
         moved = estimate_change(
-            rows, MEASURES, earlier=[quarters[0]], later=[now], label=f"{quarters[0]}→{now}", regions=regions, **asked
+            rows,
+            MEASURES,
+            earlier=[q for q in quarters[:1] if q != now],
+            later=[now],
+            label=f"{quarters[0]}→{now}",
+            regions=regions,
+            **asked,
         )
         return {
             "hours": protect(pd.concat([total, split], ignore_index=True), "hours", **asked),
@@ -125,6 +134,8 @@ def release_of_rows(study: Study, rows: pd.DataFrame, now: str = NOW, earlier: t
 def cells(results: Results) -> pd.DataFrame:
     """Every published row of every table, with its unit and table."""
     frames = [
-        table.table.assign(unit_of_run=unit, table=name) for unit, tables in results.items() for name, table in tables.items()
+        table.table.assign(unit_of_run=unit, table=name)
+        for unit, tables in results.items()
+        for name, table in tables.items()
     ]
     return pd.concat(frames, ignore_index=True)

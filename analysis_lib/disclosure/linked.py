@@ -103,7 +103,9 @@ def protect_together(
             break
         cells.withhold(more)
     together = cells.applied(results)
-    _refuse_narrow(_Cells.of(together, evidence, study, earlier), known)
+    if together != results:  # audited as it stands, not as it was meant to be
+        cells = _Cells.of(together, evidence, study, earlier)
+    _refuse_narrow(cells, known)
     return together
 
 
@@ -160,13 +162,13 @@ class _Cells:
         facts = pd.concat(behind, ignore_index=True).rename(columns={"estimate": "exact", "n": "people"})
         frame = frame.merge(facts, on=[*ESTIMATE_KEY, "table", "source"], how="left")
         # One cell may stand in several tables: it is known from any that shows it, and withheld when any withholds it.
-        withheld = frame[frame["mark"] == policy.WITHHELD].set_index(ESTIMATE_KEY).index
+        withheld = {*_keys(frame[frame["mark"] == policy.WITHHELD])}
         order = frame.assign(
             has_none=frame["weight"].isna(), not_ours=~frame["is_ours"], has_no_rule=frame["rule"].isin(["", np.nan])
         )
         order = order.sort_values(["not_ours", "has_none", "has_no_rule"], kind="stable")
         cells = order.drop_duplicates(ESTIMATE_KEY).reset_index(drop=True)
-        cells["is_withheld"] = pd.MultiIndex.from_frame(cells[ESTIMATE_KEY]).isin(withheld) & cells["is_ours"]
+        cells["is_withheld"] = _in(cells, withheld) & cells["is_ours"]
         found = cls(study, cells, cells["table"].tolist())
         found.equations = list(_equations(cells, study))
         return found
@@ -179,8 +181,7 @@ class _Cells:
         """The tables without the cells that are withheld, wherever they stand."""
         if self.frame.empty:
             return results
-        keys = self.frame.loc[self.frame["is_withheld"], ESTIMATE_KEY]
-        withheld = pd.MultiIndex.from_frame(keys)
+        withheld = {*_keys(self.frame[self.frame["is_withheld"].astype(bool)])}
         return {
             unit: {name: table.without(_in(table.table, withheld)) for name, table in tables.items()}
             for unit, tables in results.items()
@@ -233,8 +234,12 @@ class _Cells:
         return (self.frame["is_withheld"] | self.frame["value"].isna()).to_numpy(bool)
 
 
-def _in(table: pd.DataFrame, withheld: pd.MultiIndex) -> pd.Series:
-    return pd.Series(pd.MultiIndex.from_frame(table[ESTIMATE_KEY]).isin(withheld), index=table.index)
+def _keys(table: pd.DataFrame) -> Iterator[tuple]:
+    return table[ESTIMATE_KEY].itertuples(index=False, name=None)
+
+
+def _in(table: pd.DataFrame, keys: set[tuple]) -> pd.Series:
+    return pd.Series([key in keys for key in _keys(table)], index=table.index, dtype=bool)
 
 
 # -- equations ----------------------------------------------------------------------------------------
@@ -258,7 +263,7 @@ class _Equation:
 def _equations(cells: pd.DataFrame, study: Study) -> Iterable[_Equation]:
     """Every way in which cells of a measure add up."""
     parts: dict[tuple, list[int]] = {}
-    places = {key: place for place, key in enumerate(cells[ESTIMATE_KEY].itertuples(index=False, name=None))}
+    places = {key: place for place, key in enumerate(_keys(cells))}
     parents = study.regions["parent"].replace("", NATION).to_dict()
     spans = {period: _quarters(period) for period in cells["period"].unique()}
     pooled = {period: quarters for period, quarters in spans.items() if quarters}

@@ -90,7 +90,7 @@ class ProtectedTable:
 
     def without(self, withheld: pd.Series) -> ProtectedTable:
         """The table with further rows withheld for confidentiality: those where ``withheld`` is true."""
-        if not withheld.any():
+        if (withheld <= (self._table["mark"] == policy.WITHHELD)).all():
             return self
         table = self._table.assign(mark=self._table["mark"].mask(withheld, policy.WITHHELD))
         return ProtectedTable(self.name, _typed(_hidden(table)), _GATE)
