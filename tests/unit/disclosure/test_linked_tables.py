@@ -1,0 +1,194 @@
+"""What tables tell together: each kind of link on a crafted release, and the audit against plain linear programmes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from crafted_release import NOW, SIZES, SMALL, cells, crafted_study, officials, release_of_rows, tables_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from analysis_lib.disclosure.handover import EVIDENCE, hand_over, read_evidence
+from analysis_lib.disclosure.linked import Narrow, _System, audit, protect_together
+from analysis_lib.disclosure.protect import protect
+from analysis_lib.errors import PublicationBlocked
+
+# P03 as a whole has nine people, so that the nation and the other provinces are what could give it away.
+SMALL_PROVINCE = {**SIZES, "C0301": 2, "C0302": 2, "C0303": 2, "C0304": 3}
+KEY = ["measure", "statistic", "region", "by", "category", "period"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return crafted_study(tmp_path_factory.mktemp("study") / "s")
+
+
+@pytest.fixture(scope="module")
+def small_province(study):
+    return tables_of(study, officials(SMALL_PROVINCE))
+
+
+def marks(results, **asked):
+    frame = cells(results)
+    found = frame[np.logical_and.reduce([frame[name] == value for name, value in asked.items()])]
+    return set(found["mark"])
+
+
+def test_a_cell_withheld_in_one_table_is_withheld_in_every_table(study, small_province):
+    """A province that goes with a small one in the nation's table stood open on its own page."""
+    results, evidence = small_province
+    asked = {"measure": "recall_gross", "region": "P01", "by": "", "period": NOW}
+    assert marks(results, **asked) == {"c", ""}
+    assert marks(protect_together(results, evidence, study=study), **asked) == {"c"}
+
+
+def test_the_audit_names_table_cell_and_width(study, small_province):
+    results, evidence = small_province
+    with pytest.raises(PublicationBlocked) as blocked:
+        audit(results, evidence, study=study)
+    assert blocked.value.exit_code == 4
+    assert "recall_gross, mean, P03" in str(blocked.value)
+    assert "is known within" in str(blocked.value)
+
+
+def test_what_passes_the_audit_is_left_as_it_is(study):
+    results, evidence = tables_of(study, officials())
+    together = protect_together(results, evidence, study=study)
+    pd.testing.assert_frame_equal(cells(together), cells(results))
+    audit(together, evidence, study=study)
+
+
+def test_withholding_together_shows_no_number_that_was_withheld_before(study, small_province):
+    results, evidence = small_province
+    before, after = cells(results), cells(protect_together(results, evidence, study=study))
+    assert (after.loc[before["mark"] == "c", "mark"] == "c").all()
+    same = after["mark"] != "c"
+    pd.testing.assert_frame_equal(after[same], before[same])
+
+
+def test_people_who_come_back_are_counted_once(study):
+    """Four people who answer in four quarters are sixteen returns and still four people."""
+    results, _ = tables_of(study, officials())
+    frame = cells(results)
+    pooled = frame[frame["region"].isin(SMALL) & (frame["period"] == "2025Q4–2026Q3")]
+    assert len(pooled) and (pooled["mark"] == "c").all()
+
+
+def test_the_few_who_are_in_no_part_of_a_whole_are_protected_too(study):
+    """C10: three people without a level of office are the nation less all levels of office."""
+    rows = officials()
+    rows.loc[rows["respondent_id"].isin(["C0201-0", "C0201-1", "C0201-2"]), "tier"] = ""
+    results, evidence = tables_of(study, rows)
+    exact = dataclasses.replace(study, config=study.config.model_copy(update={
+        "disclosure": study.config.disclosure.model_copy(update={"round_counts_to": 1})}))  # fmt: skip
+    with pytest.raises(PublicationBlocked, match="in none of its parts"):
+        audit(*tables_of(exact, rows), study=exact)
+    together = protect_together(results, evidence, study=study)
+    audit(together, evidence, study=study)
+
+
+def test_a_change_does_not_bring_back_a_withheld_level(study):
+    """This quarter is last year's, which readers have, and the change: one of the two goes."""
+    rows = officials(SMALL_PROVINCE)
+    before = release_of_rows(study, officials(quarters=["2025Q3"]), now="2025Q3")
+    rows = pd.concat([officials(quarters=["2025Q3"]), rows[rows["quarter"] != "2025Q3"]], ignore_index=True)
+    results, evidence = tables_of(study, rows)
+    together = protect_together(results, evidence, study=study, earlier=[before])
+    assert marks(together, measure="recall_gross", region="P03", period=f"2025Q3→{NOW}") == {"c"}
+    audit(together, evidence, study=study, earlier=[before])
+
+
+def test_where_withholding_does_not_help_nothing_is_built(study, small_province):
+    results, evidence = small_province
+    limits = study.config.disclosure.model_copy(update={"min_mean_width": 30.0})
+    strict = dataclasses.replace(study, config=study.config.model_copy(update={"disclosure": limits}))
+    with pytest.raises(PublicationBlocked, match="is the least"):
+        protect_together(results, evidence, study=strict)
+
+
+def test_the_evidence_is_readable_by_its_owner_alone_and_its_absence_stops_a_build(study, tmp_path):
+    results, _ = tables_of(study, officials(quarters=[NOW]))
+    hand_over(str(tmp_path / "tables"), *results["03-hours-lost"].values())
+    assert (tmp_path / "tables" / EVIDENCE).stat().st_mode & 0o077 == 0
+    assert {"estimate", "weight", "n", "rule", "table"} <= set(read_evidence(tmp_path / "tables").columns)
+    (tmp_path / "tables" / EVIDENCE).unlink()
+    with pytest.raises(PublicationBlocked, match="missing"):
+        read_evidence(tmp_path / "tables")
+
+
+def test_a_table_does_not_print_its_evidence(study):
+    results, _ = tables_of(study, officials(quarters=[NOW]))
+    table = results["03-hours-lost"]["hours"]
+    exact = table.evidence["estimate"].dropna().iloc[0]
+    assert repr(exact) not in repr(table) + table.to_json()
+
+
+# -- rules that need to know how a cell is spread ---------------------------------------------------
+
+ROW = {
+    "measure": "gross", "statistic": "mean", "unit": "hours_week", "region": "all", "by": "", "category": "",
+    "period": "2026Q3", "estimate": 16.84, "se": 0.31, "ci_low": 16.23, "ci_high": 17.45, "df": 40.0, "deff": 1.5,
+    "n": 412, "n_psu": 48, "weight": 9e3, "people": 400, "unit_share": 0.1, "top_two": 0.05,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({}, ""),
+        ({"people": 9}, "C01"),
+        ({"measure": "coping_listed", "people": 19}, "C01"),
+        ({"measure": "coping_listed", "people": 20}, ""),
+        ({"measure": "copings", "people": 19}, ""),
+        ({"unit_share": 0.51}, "C02"),
+        ({"unit_share": 0.5}, ""),
+        ({"top_two": 0.91}, "C08"),
+        ({"measure": "coping", "unit": "share", "estimate": 0.001}, "C03"),
+        ({"measure": "coping", "unit": "share", "estimate": 0.999}, "C03"),
+        ({"measure": "gross", "unit": "share", "estimate": 0.001, "se": 0.0001}, ""),
+    ],
+)
+def test_each_rule_by_its_limit(study, change, rule):
+    table = protect(pd.DataFrame([ROW | change]), "hours", study=study)
+    assert table.evidence["rule"].tolist() == [rule]
+    assert table.table["mark"].tolist() == ["c" if rule else ""]
+
+
+# -- the certificate without a programme ------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(0, 10**6))
+def test_a_width_found_without_a_programme_is_never_more_than_the_programme_finds(seed):
+    rng = np.random.default_rng(seed)
+    equations, numbers = int(rng.integers(1, 4)), int(rng.integers(3, 8))
+    matrix = rng.choice([0.0, 0.5, 1.0, -1.0], (equations, numbers), p=[0.5, 0.2, 0.2, 0.1])
+    matrix = matrix[np.abs(matrix).sum(axis=1) > 0]
+    if not len(matrix):
+        return
+    true = rng.uniform(5, 20, numbers)
+    unknown = rng.random(numbers) < 0.6
+    low, high = np.where(unknown, 0.0, true - 0.05), np.where(unknown, 100.0, true + 0.05)
+    system = _System("mean", sparse.csr_array(matrix), matrix @ true, low, high, true, unknown, [])
+    for variable in np.flatnonzero(unknown & (np.abs(matrix).sum(axis=0) > 0)).tolist():
+        assert system._traded(variable) <= system._width(variable, np.inf) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("unknown", "width"),
+    [
+        ([True, False, False, False], 0.9),  # alone: what rounding of the others leaves, 2 × 0.05 (0.3 + 0.5 + 1) / 0.2
+        ([True, True, False, False], 40.375),  # from none to all of what the other one has, 10 + 20 × 0.3 / 0.2 + 0.375
+    ],
+)
+def test_two_siblings_hide_each_other_and_one_alone_does_not(unknown, width):
+    matrix = sparse.csr_array([[0.2, 0.3, 0.5, -1.0]])
+    true, hidden = np.array([10.0, 20.0, 16.0, 16.0]), np.array(unknown)
+    low, high = np.where(hidden, 0.0, true - 0.05), np.where(hidden, 100.0, true + 0.05)
+    target = Narrow(0, "mean", False, 0.0, 50.0)
+    (found,) = _System("mean", matrix, matrix @ true, low, high, true, hidden, [(0, target)]).narrow({})
+    assert found.width == pytest.approx(width, abs=1e-6)
