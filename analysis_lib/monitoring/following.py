@@ -78,6 +78,9 @@ def follow_reforms(
         if design.is_for_all_at_once:
             impossible[name] = "it came to all regions at once: no other region tells its effect from what came with it"
             continue
+        if not design.panels[design.primary].cohorts:
+            impossible[name] = "no region has a quarter since its start yet"
+            continue
         for key in design.checked:
             looks.append(_looks(key, design, study))
             try:

@@ -71,3 +71,12 @@ def test_a_study_without_reforms_has_the_account_of_the_change_at_most(world) ->
     for table in (bare.looks, bare.lasting, bare.accounts):
         assert protect(table, "nothing", study=study).table.empty
     assert bare.impossible == {}
+
+
+def test_a_reform_that_has_not_begun_has_no_look_and_says_so(world) -> None:
+    _, study = world
+    run = RunParameters.parse(study=str(study.root), quarter="2024Q1", region="all", as_of="", results_dir="")
+    asked = {"study": study, "quarters": list(periods(run).series), "earlier": [], "later": ["2024Q1"]}
+    found = follow_reforms(load_officials(run), **asked)
+    assert found.looks.empty
+    assert "since its start" in found.impossible["fewer-shorter"]
