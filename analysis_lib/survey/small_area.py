@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analysis_lib.errors import DesignError, UsageError, did_you_mean
+from analysis_lib.errors import DesignError, InputRejected, UsageError, did_you_mean
 from analysis_lib.measures import needs_diary
-from analysis_lib.study import Study, read_reference_csv
+from analysis_lib.study import NATION, Study, read_reference_csv
 from analysis_lib.survey.estimation import estimate
 from analysis_lib.survey.fay_herriot import (
     Diagnostics,
@@ -356,6 +356,12 @@ def _officials(official_quarters: pd.DataFrame, study: Study, level: str, codes:
     if path.is_file():
         listed = read_reference_csv(path, ["region", "officials"])
         counted = listed["officials"].astype(float)
+        if strangers := sorted({*listed["region"]} - {NATION, *study.regions.index}):
+            raise InputRejected(
+                f"{strangers[0]!r} is no region of regions.csv",
+                where="reference/population.csv",
+                fix="list the officials of the regions of today: those that merged, or the parts of one that was split",
+            )
         above = listed["region"].map(lambda code: next((own for own in study.ancestors(str(code)) if own in codes), ""))
     else:
         last = official_quarters[official_quarters["quarter"] == official_quarters["quarter"].max()]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis_lib.errors import DesignError, UsageError
+from analysis_lib.errors import DesignError, InputRejected, UsageError
 from analysis_lib.study import Study
 from analysis_lib.survey.fay_herriot import benchmark, diagnose, fit, gap_variance, smooth_variances
 from analysis_lib.survey.small_area import area_auxiliary, describe_models, estimate_small_areas
@@ -130,6 +132,16 @@ def test_a_covariate_with_a_gap_is_refused(study, auxiliary):
     auxiliary.iloc[2, 0] = np.nan
     with pytest.raises(DesignError, match="recall_gross"):
         estimated(study, county_rows(study), auxiliary)
+
+
+def test_a_population_list_of_regions_that_went_is_refused(study, tmp_path):
+    shutil.copytree(study.root, tmp_path / "data", ignore=shutil.ignore_patterns("raw", "tidy", "results", "truth"))
+    listed = tmp_path / "data" / "reference" / "population.csv"
+    listed.write_text(listed.read_text(encoding="utf-8").replace("9101,", "9199,"), encoding="utf-8")
+    opened = Study.open(tmp_path / "data")
+    officials = pd.DataFrame({"quarter": [QUARTER], "county": ["9102"], "weight": [1.0]})
+    with pytest.raises(InputRejected, match=r"population\.csv: '9199'"):
+        area_auxiliary(officials, [], study=opened, level="county", quarters=[QUARTER])
 
 
 def test_auxiliaries_are_questionnaire_means_and_listed_officials(study):
