@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from ten_years import BUILDING, PUBLISHING, RUNNING, Script, play
+from played_study import BUILDING, PUBLISHING, RUNNING, Script, play
 
 from analysis_lib.monitoring.ledger import Ledger
 

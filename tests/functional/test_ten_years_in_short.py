@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ten_years import BUILDING, PUBLISHING, RUNNING, Script, play
+from played_study import BUILDING, PUBLISHING, RUNNING, Script, play
 
 from analysis_lib.monitoring.ledger import Ledger
 
