@@ -2,7 +2,8 @@
 
 Five questions are answered from intervals, each yes, no or cannot tell::
 
-    returned     hours fell, and by what the rule asks       no: the interval rules out so large a cut
+    returned     hours fell, and by what the rule asks       no: the interval rules out so large a cut; rose: and tells
+                                                             that there are more hours
     service      hours of service fell beyond what is allowed
     moved        of the hours cut more than allowed reappears as other burden, or a named way of moving is found
     relapsed     the relapse chart says so                    no: the cut is told to hold
@@ -18,7 +19,8 @@ A recommendation follows from the first line that applies (``stop_if_no_cut_afte
                               yes       yes      intensify        it works, and is not yet carried out in full
                               yes       other    keep
                               no        yes      intensify        it was not tried yet
-                              no        other    stop, after so many looks
+                              no, rose  other    stop, after so many looks
+                              rose               redesign         what was tried of it takes hours
                               no        no       redesign         rules are kept and no hours came of it
                               no        other    cannot tell
                     other                        cannot tell      the interval is too wide
@@ -30,7 +32,7 @@ repeated-look interval, so that asking every quarter does not make a finding of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,7 +50,7 @@ from analysis_lib.survey.estimation import estimate
 from analysis_lib.tables.contracts import CONTRACTS, check
 from analysis_lib.time_use.activities import all_measures
 
-Answer = Literal["yes", "no", "cannot_tell", "not_asked"]
+Answer = Literal["yes", "no", "rose", "cannot_tell", "not_asked"]
 Recommendation = Literal["keep", "intensify", "redesign", "stop", "cannot_tell"]
 
 BY_ADJUST = "adjust"
@@ -85,7 +87,7 @@ class Reading:
     Attributes
     ----------
     answer : str
-        ``yes``, ``no``, ``cannot_tell``, ``not_asked``.
+        ``yes``, ``no``, ``rose``, ``cannot_tell``, ``not_asked``.
     estimate, ci_low, ci_high : float
         In ``unit``; NaN where there is none.
     limit : float
@@ -114,7 +116,7 @@ def decide(answers: Mapping[str, Answer], *, looks: int, rule: DecisionRule, is_
     """
     said = {name: answers.get(name, "not_asked") for name in CRITERIA}
     recommendation, decided = _first_that_applies(said, has_waited=looks >= rule.stop_if_no_cut_after)
-    told = {name for name in CRITERIA if said[name] == "no" or (said[name] == "yes" and name != UNKEPT)}
+    told = {name for name in CRITERIA if said[name] in ("no", "rose") or (said[name] == "yes" and name != UNKEPT)}
     open_questions = [name for name in CRITERIA if name not in told and name not in decided]
     return Decision(
         recommendation,
@@ -133,12 +135,14 @@ def _first_that_applies(said: Mapping[str, str], *, has_waited: bool) -> tuple[R
         return "redesign" if unkept == "no" else "intensify", [RELAPSED, UNKEPT]
     if said[RETURNED] == "yes":
         return ("intensify", [RETURNED, UNKEPT]) if unkept == "yes" else ("keep", [RETURNED])
-    if said[RETURNED] != "no":
+    if said[RETURNED] not in ("no", "rose"):
         return "cannot_tell", [RETURNED]
-    if unkept == "yes":
+    if unkept == "yes" and said[RETURNED] == "no":
         return "intensify", [RETURNED, UNKEPT]
     if has_waited:
         return "stop", [RETURNED]
+    if said[RETURNED] == "rose":
+        return "redesign", [RETURNED]
     return ("redesign" if unkept == "no" else "cannot_tell"), [RETURNED, UNKEPT]
 
 
@@ -154,6 +158,15 @@ def read_fall(estimate: float, ci_low: float, ci_high: float, *, by: float) -> A
     if ci_high < 0 and estimate <= -by:
         return "yes"
     return "no" if ci_low > -by else "cannot_tell"
+
+
+def read_return(estimate: float, ci_low: float, ci_high: float, *, by: float) -> Answer:
+    """The same of hours that were to be returned, where a rise is worse than no fall.
+
+    >>> read_return(-0.1, -0.4, 0.2, by=0.5), read_return(0.6, 0.2, 1.0, by=0.5)
+    ('no', 'rose')
+    """
+    return "rose" if ci_low > 0 else read_fall(estimate, ci_low, ci_high, by=by)
 
 
 def read_share(estimate: float, ci_low: float, ci_high: float, *, above: float) -> Answer:
@@ -224,20 +237,20 @@ def readings_of(reform: Reform, found: Following, kept: pd.DataFrame, study: Stu
     wanted = rule.keep_if_cut_by or reform.smallest_change
     served = _looks(found.looks, reform, SERVICE)
     return {
-        RETURNED: _of_hours(_looks(found.looks, reform, primary), by=wanted),
+        RETURNED: _of_hours(_looks(found.looks, reform, primary), read_return, by=wanted),
         UNKEPT: _of_caps(kept, below=rule.intensify_if_compliance_below),
         MOVED: _of_account(found.accounts, reform, above=rule.redesign_if_disguised_above),
         RELAPSED: _of_chart(found.lasting, reform, primary),
-        SERVED: _of_hours(served, by=rule.service_may_fall_by),
+        SERVED: _of_hours(served, read_fall, by=rule.service_may_fall_by),
     }
 
 
-def _of_hours(looks: pd.DataFrame, *, by: float) -> Reading:
+def _of_hours(looks: pd.DataFrame, read: Callable[..., Answer], *, by: float) -> Reading:
     if looks.empty:
         return Reading("not_asked", limit=by)
     last = looks.iloc[-1]
     numbers = [float(last[name]) for name in ("estimate", "ci_low", "ci_high")]
-    return Reading(read_fall(*numbers, by=by), *numbers, limit=by)
+    return Reading(read(*numbers, by=by), *numbers, limit=by)
 
 
 def _of_caps(kept: pd.DataFrame, *, below: float) -> Reading:

@@ -2,12 +2,15 @@ import itertools
 
 import pytest
 
-from analysis_lib.monitoring.adjusting import CRITERIA, LATE, decide, read_fall, read_share
+from analysis_lib.monitoring.adjusting import CRITERIA, LATE, decide, read_fall, read_return, read_share
 from analysis_lib.reforms import DecisionRule
 
 RULE = DecisionRule()  # pyright: ignore[reportCallIssue]
 ANSWERS = ("yes", "no", "cannot_tell", "not_asked")
-EVERY = [dict(zip(CRITERIA, said, strict=True)) for said in itertools.product(ANSWERS, repeat=len(CRITERIA))]
+EVERY = [
+    dict(zip(CRITERIA, said, strict=True))
+    for said in itertools.product((*ANSWERS, "rose"), *[ANSWERS] * (len(CRITERIA) - 1))
+]
 BEFORE, AFTER = RULE.stop_if_no_cut_after - 1, RULE.stop_if_no_cut_after
 WELL = {"returned": "yes", "unkept": "no", "moved": "no", "relapsed": "no", "service": "no"}
 
@@ -27,6 +30,9 @@ def recommended(answers: dict, looks: int = AFTER) -> str:
         ({"relapsed": "yes", "unkept": "cannot_tell"}, BEFORE, "intensify"),
         ({"unkept": "yes"}, BEFORE, "intensify"),
         ({"returned": "no", "unkept": "yes"}, AFTER, "intensify"),
+        ({"returned": "rose", "unkept": "yes"}, AFTER, "stop"),
+        ({"returned": "rose", "unkept": "yes"}, BEFORE, "redesign"),
+        ({"returned": "rose", "unkept": "cannot_tell"}, BEFORE, "redesign"),
         ({"returned": "no"}, AFTER, "stop"),
         ({"returned": "no"}, BEFORE, "redesign"),
         ({"returned": "no", "unkept": "cannot_tell"}, BEFORE, "cannot_tell"),
@@ -47,7 +53,7 @@ def test_every_recommendation_is_reached_and_each_has_a_reason():
 
 def test_hours_that_cannot_be_told_are_never_kept_intensified_or_stopped_by_themselves():
     for answers in EVERY:
-        if answers["returned"] not in ("yes", "no") and "yes" not in (
+        if answers["returned"] not in ("yes", "no", "rose") and "yes" not in (
             answers["service"], answers["moved"], answers["relapsed"],
         ):  # fmt: skip
             assert recommended(answers) == recommended(answers, BEFORE) == "cannot_tell"
@@ -66,6 +72,13 @@ def test_more_hours_returned_never_stop_a_reform():
             assert recommended(answers | {"returned": "yes"}) != "stop"
             if recommended(answers) in ("keep", "intensify"):
                 assert recommended(answers | {"returned": "yes"}) in ("keep", "intensify")
+
+
+def test_what_takes_hours_is_neither_kept_nor_intensified_for_its_hours():
+    for answers in EVERY:
+        if answers["returned"] == "rose" and answers["relapsed"] != "yes":
+            assert recommended(answers) not in ("keep", "intensify")
+            assert recommended(answers, BEFORE) not in ("keep", "intensify")
 
 
 def test_waiting_longer_changes_nothing_but_towards_stop():
@@ -92,5 +105,7 @@ def test_a_wide_interval_cannot_tell():
 def test_a_narrow_interval_tells():
     assert read_fall(-1.0, -1.5, -0.5, by=0.5) == "yes"
     assert read_fall(-0.3, -0.45, -0.15, by=0.5) == "no"
+    assert read_return(-1.0, -1.5, -0.5, by=0.5) == "yes"
+    assert read_return(0.4, 0.1, 0.7, by=0.5) == "rose"
     assert read_share(0.7, 0.4, 1.0, above=0.5) == "yes"
     assert read_share(0.1, -0.2, 0.4, above=0.5) == "no"
