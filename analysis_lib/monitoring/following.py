@@ -17,7 +17,7 @@ from analysis_lib.monitoring.displacement import account_table
 from analysis_lib.study import Study
 
 SERVICE = "group_service"  # hours of service, which no reform may cost
-SINCE = "since"  # label of the account of the change reported, which names no reform
+SINCE = "since"  # label of the account of the nation, which names no reform
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class Following:
     lasting : pandas.DataFrame
         Rows of `rebound.as_rows`, for the same measures.
     accounts : pandas.DataFrame
-        Rows of `displacement.account_table`: of the change reported, and of each reform.
+        Rows of `displacement.account_table`: of the nation, and of each reform.
     impossible : dict of str to str
         Reform, measure or account, between dots → why it cannot be followed.
     """
@@ -60,7 +60,8 @@ def follow_reforms(
     quarters : sequence of str
         Consecutive quarters up to the one under report.
     earlier, later : sequence of str
-        The periods of the change reported; of like seasons.
+        Periods of the account of the nation, of like seasons: as a rule the quarters before the first reform and the last
+        year (`guarding.compared_quarters`); between two years after it, all that moved has moved already.
     progress : callable, optional
         Told the title of each reform as it comes.
     """

@@ -75,7 +75,7 @@ def moved_lines(accounts: ProtectedTable, label: str, *, writer: Writer) -> Iter
 def lasting_answer(
     looks: ProtectedTable, lasting: ProtectedTable, accounts: ProtectedTable, *, study: Study, language: str
 ) -> str:
-    """Reform by reform, what this look allows to say and whether burden moved; of the change reported, the latter."""
+    """Reform by reform, what this look allows to say and whether burden moved."""
     writer = Writer(study, language)
     paragraphs = []
     for reform in read_reforms(study):

@@ -135,7 +135,7 @@ def _back(lasting: ProtectedTable, writer: Writer) -> tuple[str, str]:
 
 
 def _of(label: str, line: Line, writer: Writer) -> str:
-    """A line with the reform it is about; of the change reported, the line alone."""
+    """A line with the reform it is about; of the nation, the line alone."""
     titles = {reform.id: reform.titles[writer.language] for reform in read_reforms(writer.study)}
     if label not in titles:
         return line.sentence
