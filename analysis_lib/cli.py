@@ -6,6 +6,7 @@ the command that needs them.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from analysis_lib.tables.store import Store
 
 TRACEBACK = "--traceback"
+# What the machine may refuse anywhere: no space, no right, a disk that fails.
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 app = typer.Typer(
     name="jianfu",
@@ -75,6 +78,16 @@ def main() -> None:
             raise
         say(f"error: {error}")
         raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        if shows_traceback or error.errno not in REFUSALS:
+            raise
+        told = EnvironmentProblem(
+            f"cannot be written: {error.strerror}",
+            where=Path(error.filename or "disk").name,
+            fix="free space or mend rights; the same command resumes what is left",
+        )
+        say(f"error: {told}")
+        raise SystemExit(told.exit_code) from error
     except Interrupted as stopped:
         say("stopped; the same command resumes what is left")
         raise SystemExit(stopped.exit_code) from stopped
@@ -773,13 +786,12 @@ def _show_plan(
 ) -> None:
     from analysis_lib.monitoring.ledger import Ledger
     from analysis_lib.running.expected import expected
-    from analysis_lib.running.suite import Suite
 
     must_run = [each for each in planned if each.due]
     to_run = select(must_run) if select else must_run
     runs = {each.unit.id for each in to_run}
     workers = workers or study.config.running.workers or os.cpu_count() or 1
-    told = expected(to_run, Suite.find(), Ledger(study.ledger), workers=workers)
+    told = expected(to_run, Ledger(study.ledger), workers=workers)
     rows = [
         {
             "unit": each.unit.id,
@@ -789,13 +801,15 @@ def _show_plan(
             "changed": each.changed,
             "key": each.key,
             "seconds": told.seconds.get(each.unit.id),
-            "could_move": told.moves.get(each.unit.id, []),
+            "could_move": told.moves.get(each.unit.id, {}),
         }
         for each in planned
     ]
     say(f"{len(to_run)} of {len(planned)} units would run{_in_about(told.wall_seconds, len(told.unknown))}")
+    if told.moves:
+        say(f"{sum(sum(tables.values()) for tables in told.moves.values())} published numbers could move")
     for unit, tables in told.moves.items():
-        say(f"published numbers could move: {unit}: {', '.join(tables)}")
+        say(f"  {unit}: {', '.join(f'{count} of {table}' for table, count in tables.items())}")
     _show(rows, as_json, "\n".join(f"{row['unit']}\t{row['reason']}" for row in rows))
 
 

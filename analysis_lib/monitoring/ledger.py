@@ -37,6 +37,8 @@ class Ending:
         One line without data; empty when all went well.
     seconds, peak_mb : float
         Wall time, and peak memory of the kernel (0 when unknown).
+    manifest_sha256 : str
+        Hash of the list of what a complete result holds; empty for others, and for those of a time before it was kept.
     at : str
         When it was recorded, UTC.
     """
@@ -49,6 +51,7 @@ class Ending:
     message: str = ""
     seconds: float = 0.0
     peak_mb: float = 0.0
+    manifest_sha256: str = ""
     at: str = ""
 
 
@@ -101,6 +104,11 @@ class Ledger:
         """The latest ending of a unit, or None when it never ran."""
         last = self._entries.last("ending", unit_id)
         return Ending(unit_id=unit_id, **last.body) if last else None
+
+    def last_endings(self) -> list[Ending]:
+        """The latest ending of every unit that ever ran."""
+        latest = {entry.subject: entry for entry in self._entries.of("ending")}
+        return [Ending(unit_id=unit_id, **entry.body) for unit_id, entry in latest.items()]
 
     def endings(self, run_id: str) -> list[Ending]:
         """Every ending of a run in the order recorded."""

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis_lib.errors import UnitFailed
+from analysis_lib.errors import PublicationBlocked, UnitFailed
 from analysis_lib.fingerprints import PACKAGE, files_fingerprint, fingerprint
 from analysis_lib.methods import method_versions, refuse_unexplained_methods
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.executors import stopping_on_signals, warm_workers
-from analysis_lib.running.releases import last_published, preview, settle
-from analysis_lib.running.runs import plan_quarters
-from analysis_lib.running.units import TABLES, Planned
+from analysis_lib.running.releases import last_published, numbered_above, preview, settle
+from analysis_lib.running.runs import check_room, plan_quarters
+from analysis_lib.running.suite import Suite
+from analysis_lib.running.units import TABLES, Planned, drift_of
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.snapshots import keep_snapshot
 from analysis_lib.tables.store import Store, pinned_drops
@@ -58,6 +59,7 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
     """
     refuse_unexplained_methods()
     ledger = Ledger(study.ledger)
+    check_room(study, study.reports)
     settle(study)
     index = study.reports / "preview" / "index.html"
     planned = {quarter: plan_quarters(study, [quarter]) for quarter in quarters}
@@ -72,7 +74,8 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
         if last and last["made_from"] == current[quarter] and (study.reports / last["release"]).is_dir()
     }
     to_build = [quarter for quarter in current if quarter not in stand]
-    pinned = {quarter: _pinned(study, quarter) for quarter in to_build}
+    _refuse_older_numbering(study, ledger, to_build)
+    pinned = {quarter: _pinned(study, quarter, planned[quarter]) for quarter in to_build}
     built = _build(study, ledger, {quarter: planned[quarter] for quarter in to_build}, pinned) if to_build else {}
     for quarter, release in built.items():
         ledger.record_release(
@@ -81,6 +84,7 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
             made_from=current[quarter],
             manifest_sha256=release.manifest_sha256,
             **pinned[quarter],
+            state=study.state_of(quarter, study.today()),
             snapshot=keep_snapshot(study),
         )
     if built or not index.is_file():
@@ -152,11 +156,35 @@ def _results(study: Study, units: list[Planned]) -> Results:
     return {each.unit.name: read_results(each.folder(study) / TABLES) for each in units}
 
 
-def _pinned(study: Study, quarter: Quarter) -> dict[str, Any]:
-    """What a rerun of a release, and the next one, need to know: its drops and its methods."""
-    store = Store(study)
+def _pinned(study: Study, quarter: Quarter, units: list[Planned]) -> dict[str, Any]:
+    """What a rerun of a release, and the next one, need to know.
+
+    drops, as_of (the last day of their receipt), methods, tables (unit → those its notebook promised), and drift: packages
+    that differ from the lock file, where any do.
+    """
+    store, suite = Store(study), Suite.find()
     read = [each for each in store.quarters_with_data() if each <= quarter]
-    return {"drops": pinned_drops(store, read), "methods": method_versions()}
+    drift = next((drift_of(each) for each in units), {})  # the same for all
+    return {
+        "drops": pinned_drops(store, read),
+        "as_of": max(
+            (each.received for one in read for each in store.drops(one)), default=quarter.last_day
+        ).isoformat(),
+        "methods": method_versions(),
+        "tables": {each.unit.name: suite.notebooks[each.unit.notebook].tables for each in units},
+        **({"drift": drift} if drift else {}),
+    }
+
+
+def _refuse_older_numbering(study: Study, ledger: Ledger, quarters: list[Quarter]) -> None:
+    """Refuse to number a candidate below releases that stand there: they are of a time before publications were recorded."""
+    for quarter in quarters:
+        if above := numbered_above(study, ledger, quarter):
+            raise PublicationBlocked(
+                f"{', '.join(above)} stand there, and the ledger knows of no publication before them",
+                where=f"reports/{quarter}",
+                fix="keep a copy of that folder elsewhere, take it away, and build again",
+            )
 
 
 def made_from(study: Study, units: list[Planned]) -> str:

@@ -42,7 +42,9 @@ def compare_packages() -> Packages | None:
     pinned: dict[str, set[str]] = defaultdict(set)
     for name, version in _PIN.findall(path.read_text(encoding="utf-8")):
         pinned[_normal(name)].add(version)
-    installed = {_normal(each.metadata["Name"]): each.version for each in importlib.metadata.distributions()}
+    installed: dict[str, str] = {}
+    for each in importlib.metadata.distributions():
+        installed.setdefault(_normal(each.metadata["Name"]), each.version)  # the first on the path is what is imported
     differing = {
         name: f"{installed[name]} (lock: {', '.join(sorted(versions))})"
         for name, versions in sorted(pinned.items())

@@ -220,6 +220,8 @@ def _unit_process(job: Job, sockets: Path, writer: connection.Connection) -> Non
             outcome = run_notebook(job, manager)
     except KernelDied as error:
         outcome = Outcome("kernel_died", str(error))
+    except OSError as error:
+        outcome = Outcome("output_missing", f"the executed notebook could not be written: {error.strerror}")
     writer.send(outcome)
 
 

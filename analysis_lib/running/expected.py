@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from analysis_lib.monitoring.ledger import Ledger
-from analysis_lib.running.suite import Suite
 from analysis_lib.running.units import Planned
 
 RUNS_REMEMBERED = 5  # a unit's time is the median of so many last runs
@@ -24,17 +24,17 @@ class Expected:
         Time that the whole run takes with so many workers, reading raw drops left out.
     unknown : list of str
         Units of which no time is known.
-    moves : dict of str to list of str
-        Stale unit → its tables that stand in the release that readers see of its quarter: numbers there could move.
+    moves : dict of str to dict of str to int
+        Stale unit → how many numbers of each of its tables readers see in the release of its quarter: those could move.
     """
 
     seconds: dict[str, float]
     wall_seconds: float
     unknown: list[str]
-    moves: dict[str, list[str]]
+    moves: dict[str, dict[str, int]]
 
 
-def expected(to_run: list[Planned], suite: Suite, ledger: Ledger, *, workers: int) -> Expected:
+def expected(to_run: list[Planned], ledger: Ledger, *, workers: int) -> Expected:
     """Time and reach of a run, from the ledger.
 
     A unit takes the median of its last runs; one that never ran takes that of the same notebook in other quarters and
@@ -51,13 +51,23 @@ def expected(to_run: list[Planned], suite: Suite, ledger: Ledger, *, workers: in
             seconds[each.unit.id] = statistics.median(past[-RUNS_REMEMBERED:])
     wall = max(max(seconds.values(), default=0.0), sum(seconds.values()) / max(workers, 1))
     unknown = [each.unit.id for each in to_run if each.unit.id not in seconds]
-    return Expected(seconds, wall, unknown, _moves(to_run, suite, ledger))
+    return Expected(seconds, wall, unknown, _moves(to_run, ledger))
 
 
-def _moves(to_run: list[Planned], suite: Suite, ledger: Ledger) -> dict[str, list[str]]:
-    stale = [each for each in to_run if each.due in ("stale", "failed") and not each.unit.as_of]
-    published = {quarter: ledger.last_publication(str(quarter)) for quarter in {each.unit.quarter for each in stale}}
-    return {each.unit.id: suite.notebooks[each.unit.notebook].tables for each in stale if published[each.unit.quarter]}
+def _moves(to_run: list[Planned], ledger: Ledger) -> dict[str, dict[str, int]]:
+    stale = [each.unit for each in to_run if each.due in ("stale", "failed") and not each.unit.as_of]
+    shown = {quarter: _shown(ledger, str(quarter)) for quarter in {unit.quarter for unit in stale}}
+    return {unit.id: dict(shown[unit.quarter][unit.name]) for unit in stale if unit.name in shown[unit.quarter]}
+
+
+def _shown(ledger: Ledger, quarter: str) -> dict[str, Counter[str]]:
+    """Unit → table → numbers that readers see of a quarter; what is withheld is no number."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    published = ledger.last_publication(quarter)
+    for cell in ledger.cells(str(published["release"])) if published else []:
+        if cell["estimate"] is not None:
+            found[cell["unit"]][cell["table"]] += 1
+    return found
 
 
 def _notebook(unit_id: str) -> str:

@@ -24,6 +24,7 @@ from analysis_lib.errors import (
 from analysis_lib.monitoring.ledger import CorrectionKind, Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.runs import plan_quarters
+from analysis_lib.running.units import Unit, altered_result
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.drops import verify_drop
 from analysis_lib.tables.store import Store, pinned_drops
@@ -158,7 +159,9 @@ def preview(study: Study) -> Path:
 
 
 def verify(study: Study) -> dict[str, int]:
-    """Check the ledger's chain, every recorded release, the site, and the drops that releases pin.
+    """Check the ledger's chain, results and executed notebooks, every release, the site, and the drops they pin.
+
+    A result that is gone is no problem, for a run makes it again; one that was edited is.
 
     Raises
     ------
@@ -193,8 +196,12 @@ def problems(study: Study) -> list[str]:
         expected = facts.get("manifest_sha256")  # releases of a time before sign-offs have none
         if expected and release.manifest_sha256 != expected:
             found.append(f"{name}/{MANIFEST} is not what was recorded")
-        found += _problems_of(release)
+        found += _problems_of(release) + _broken_promises(release, recorded.get(name, {}))
         pins |= dict(recorded.get(name, {}).get("drops", {}))
+    for quarter in sorted({Quarter.parse(each["quarter"]) for each in recorded.values()}):
+        above = numbered_above(study, ledger, quarter)
+        found += [f"reports/{quarter}/{each} stands there without a publication before it" for each in above]
+    found += _problems_of_results(study, ledger)
     return found + _problems_of_site(study, ledger) + _problems_of_drops(study, pins)
 
 
@@ -204,6 +211,24 @@ def _problems_of(release: Release) -> list[str]:
     promised = [f"{language}/{release.quarter}/index.html" for language in release.manifest["languages"]]
     missing = [f"{path} was promised and never built" for path in promised if path not in release.manifest["files"]]
     return [f"{release.name}/{each}" for each in [*altered(release), *missing]]
+
+
+def _broken_promises(release: Release, recorded: dict[str, Any]) -> list[str]:
+    """Tables that notebooks promised when the release was built and that it does not hold."""
+    paths = [f"results/{unit}/{table}.json" for unit, tables in recorded.get("tables", {}).items() for table in tables]
+    listed = release.manifest["files"]
+    return [f"{release.name}/{path} was promised and never handed over" for path in paths if path not in listed]
+
+
+def _problems_of_results(study: Study, ledger: Ledger) -> list[str]:
+    """Results of units, and their executed notebooks, that are there and are not what was recorded."""
+    found = []
+    for ending in ledger.last_endings():
+        folder = Unit.parse(ending.unit_id).folder(study) / ending.key
+        if ending.kind == "ok" and ending.manifest_sha256 and folder.is_dir():
+            wrong = altered_result(folder, ending.manifest_sha256)
+            found += [f"results of {ending.unit_id}: {each} is not what was recorded" for each in wrong]
+    return found
 
 
 def _problems_of_site(study: Study, ledger: Ledger) -> list[str]:
@@ -337,6 +362,13 @@ def last_published(ledger: Ledger, quarter: Quarter) -> int:
     """Number of the newest release of a quarter that readers have seen; 0 without one."""
     names = [each["release"] for each in ledger.publications() if each["state"] == "published"]
     return max((int(name.rpartition("/r")[2]) for name in names if name.startswith(f"{quarter}/")), default=0)
+
+
+def numbered_above(study: Study, ledger: Ledger, quarter: Quarter) -> list[str]:
+    """Releases that stand there with a number above the next candidate's; none unless the ledger lost or never had them."""
+    candidate = last_published(ledger, quarter) + 1
+    numbers = [int(path.name[1:]) for path in (study.reports / str(quarter)).glob("r[1-9]*") if path.name[1:].isdigit()]
+    return [f"r{number}" for number in sorted(numbers) if number > candidate]
 
 
 def _signed(ledger: Ledger, release: Release) -> dict[str, dict[str, Any]]:

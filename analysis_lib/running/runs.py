@@ -38,6 +38,7 @@ from analysis_lib.running.units import (
     Job,
     Outcome,
     Planned,
+    file_sha256,
     plan,
     table_sha256,
     units_of,
@@ -136,7 +137,8 @@ def run_quarters(
     try:
         drift = _drift(allow_drift)
         start_fork_server()  # imports while this process prepares the tables
-        check_room(study)
+        check_room(study, study.results)
+        _say_if_killed(ledger, progress)
         facts = {"drift": drift} if drift else {}
         ledger.start_run(run_id, command, units=len(to_run), host=socket.gethostname(), pid=os.getpid(), **facts)
         try:
@@ -163,6 +165,13 @@ def run_quarters(
         seconds=round(seconds),
     )
     return result
+
+
+def _say_if_killed(ledger: Ledger, progress: Callable[[str], object]) -> None:
+    """Name the last run when it never ended: whoever holds the lock of the study knows that it is dead."""
+    last = ledger.last_run()
+    if last and last.exit_code is None:
+        progress(f"run {last.run_id} of {last.started} never ended: it was killed; what it left is cleared away")
 
 
 def _drift(is_allowed: bool) -> dict[str, str]:
@@ -211,7 +220,7 @@ def _run(
 
     def settle(job: Job, outcome: Outcome) -> None:
         planned = jobs[job.unit_id][1]
-        _keep(study, planned, job, outcome)
+        kept = _keep(study, planned, job, outcome)
         ending = Ending(
             run_id,
             job.unit_id,
@@ -221,6 +230,7 @@ def _run(
             outcome.message,
             round(outcome.seconds, 3),
             round(outcome.peak_mb, 1),
+            kept,
         )
         ledger.record_ending(ending)
         endings.append(ending)
@@ -263,8 +273,11 @@ def _job(study: Study, suite: Suite, planned: Planned) -> Job:
     )
 
 
-def _keep(study: Study, planned: Planned, job: Job, outcome: Outcome) -> None:
-    """Put a complete result in its place, the executed notebook of a failed unit beside it; clear the rest."""
+def _keep(study: Study, planned: Planned, job: Job, outcome: Outcome) -> str:
+    """Put a complete result in its place, the executed notebook of a failed unit beside it; clear the rest.
+
+    Returns the hash of the list of what a complete result holds; empty for a failed unit.
+    """
     parent = planned.unit.folder(study)
     if outcome.kind == "ok":
         manifest = {
@@ -276,6 +289,7 @@ def _keep(study: Study, planned: Planned, job: Job, outcome: Outcome) -> None:
             "tables": {
                 path.stem: table_sha256(job.folder, path.stem) for path in sorted((job.folder / TABLES).glob("*.json"))
             },
+            "executed": file_sha256(job.folder / EXECUTED),
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
         (job.folder / MANIFEST).write_text(text, encoding="utf-8")
@@ -284,13 +298,14 @@ def _keep(study: Study, planned: Planned, job: Job, outcome: Outcome) -> None:
             if other != job.folder:
                 shutil.rmtree(other)
         job.folder.rename(planned.folder(study))
-    else:
-        failed = parent / FAILED
-        shutil.rmtree(failed, ignore_errors=True)
-        if (job.folder / EXECUTED).is_file():
-            failed.mkdir()
-            (job.folder / EXECUTED).rename(failed / EXECUTED)
-        shutil.rmtree(job.folder, ignore_errors=True)
+        return file_sha256(planned.folder(study) / MANIFEST)
+    failed = parent / FAILED
+    shutil.rmtree(failed, ignore_errors=True)
+    if (job.folder / EXECUTED).is_file():
+        failed.mkdir()
+        (job.folder / EXECUTED).rename(failed / EXECUTED)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    return ""
 
 
 @contextmanager
@@ -320,25 +335,26 @@ def _progress_bar(total: int, say: Callable[[str], object]) -> Iterator[Callable
         yield line
 
 
-def check_room(study: Study) -> None:
-    """Raise `EnvironmentProblem` before computing when results could not be written."""
+def check_room(study: Study, folder: Path) -> None:
+    """Raise `EnvironmentProblem` before computing when what comes of it could not be written to a folder."""
+    where = f"{study.root.name}/{folder.name}"
     try:
-        study.results.mkdir(exist_ok=True)
-        probe = study.results / f".probe-{os.getpid()}"
+        folder.mkdir(exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise EnvironmentProblem(
-            f"results cannot be written: {error.strerror}",
-            where=f"{study.root.name}/results",
+            f"{folder.name} cannot be written: {error.strerror}",
+            where=where,
             fix="give the account that runs this the right to write there",
         ) from error
-    free = shutil.disk_usage(study.root).free
+    free = shutil.disk_usage(folder).free
     if free < ENOUGH_BYTES:
         raise EnvironmentProblem(
             f"{free / 1e6:.0f} MB are free, {ENOUGH_BYTES / 1e6:.0f} MB are needed",
-            where=study.root.name,
-            fix="free space on the disk of the study",
+            where=where,
+            fix="free space on the disk of that folder",
         )
 
 

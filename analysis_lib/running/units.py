@@ -44,6 +44,12 @@ class Unit:
     region: str = NATION
     as_of: str = ""
 
+    @classmethod
+    def parse(cls, unit_id: str) -> Unit:
+        """Read the id that the ledger has."""
+        quarter, notebook, *region = unit_id.partition("@")[0].split("/", 2)
+        return cls(notebook, Quarter.parse(quarter), *(region or [NATION]), as_of=unit_id.partition("@")[2])
+
     @property
     def name(self) -> str:
         """The notebook, and the region of a regional unit."""
@@ -190,6 +196,11 @@ def plan(
     return planned
 
 
+def drift_of(planned: Planned) -> Parts:
+    """Packages that a unit ran with and the lock file does not name: its result is up to date with these only."""
+    return {name: versions for name, versions in planned.parts.get("lock", {}).items() if name != LOCK_FILE}
+
+
 def parts_fingerprint(parts: Parts) -> str:
     """Hash of a component from its parts."""
     return fingerprint(json.dumps(parts, sort_keys=True, ensure_ascii=False))
@@ -201,8 +212,15 @@ def _notebook_parts(suite: Suite, stem: str) -> dict[str, Parts]:
     return {
         "notebook": {suite.path(stem).name: tree_fingerprint(code)},
         "code": reached_code(imported_names(code)),
-        "method": {"version": str(suite.notebooks[stem].method)},
+        "method": {"version": str(suite.notebooks[stem].method)} | _methods_beside(suite, stem),
     }
+
+
+def _methods_beside(suite: Suite, stem: str) -> Parts:
+    """Method versions of the other notebooks, for one that says why their numbers moved."""
+    if not suite.notebooks[stem].reads_releases:
+        return {}
+    return {other: str(each.method) for other, each in suite.notebooks.items() if other != stem}
 
 
 def _settings(study: Study) -> Parts:
@@ -258,6 +276,21 @@ def _listed(parts: list[str]) -> str:
     return f" ({shown}{f' and {len(parts) - SHOWN} more' if len(parts) > SHOWN else ''})"
 
 
+def altered_result(folder: Path, manifest_sha256: str) -> list[str]:
+    """What of a complete result is not what was recorded when it ended: the tables, the executed notebook, their list.
+
+    Parameters
+    ----------
+    manifest_sha256 : str
+        Of its ``unit.json``, as the ledger has it.
+    """
+    if file_sha256(folder / MANIFEST) != manifest_sha256:
+        return [MANIFEST]
+    recorded = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    wrong = [f"{TABLES}/{name}.json" for name, sha in recorded["tables"].items() if table_sha256(folder, name) != sha]
+    return wrong + [EXECUTED] * (file_sha256(folder / EXECUTED) != recorded["executed"])
+
+
 def table_path(folder: Path, name: str) -> Path:
     """Where a unit's folder holds a table that was handed over."""
     return folder / TABLES / f"{name}.json"
@@ -265,5 +298,9 @@ def table_path(folder: Path, name: str) -> Path:
 
 def table_sha256(folder: Path, name: str) -> str:
     """Hash of a table's bytes; empty when it is not there."""
-    path = table_path(folder, name)
+    return file_sha256(table_path(folder, name))
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes; empty when it is not there."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
