@@ -253,20 +253,30 @@ def reproduce(
     now: Annotated[
         bool, typer.Option("--now", help="Show what the same quarter gives as known now beside it.")
     ] = False,
+    signer: Annotated[str, typer.Option("--sign", help="Who stands for it that the rerun differs.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it differs, in words that stay understandable.")] = "",
     workers: WorkersOption = 0,
     study: StudyOption = "data",
     as_json: JsonOption = False,
 ) -> None:
     """Make a release again from exactly the drops it read, and compare every byte; exit 5 when one differs.
 
-    Example: jianfu reproduce 2026Q3/r1 --now
-    """
-    from analysis_lib.running.reproduce import check_same, reproduce
+    A difference that is meant, such as that of better code, is signed: files, numbers, who and why go to the ledger.
 
-    found = reproduce(_open(study), release, now=now, workers=workers, progress=say)
+    Examples: jianfu reproduce 2026Q3/r1 --now · jianfu reproduce 2026Q3/r1 --sign "A. Reader" --reason "a mended rule"
+    """
+    from analysis_lib.running.reproduce import check_same, reproduce, sign_difference
+
+    opened = _open(study)
+    found = reproduce(opened, release, now=now, workers=workers, progress=say)
     say(f"{found.files - len(found.differing)} of {found.files} files are the same, byte for byte")
+    if found.numbers:
+        say(f"{len(found.numbers)} numbers differ; --json lists them, the most surprising first")
     _show(asdict(found), as_json, _table(found.headline))
-    check_same(found)
+    if signer or reason:
+        sign_difference(opened, found, signer, reason)
+    else:
+        check_same(found)
 
 
 @app.command()
@@ -561,23 +571,19 @@ def diff(
 
     Example: jianfu diff 2026Q3/r1 2026Q3/r2
     """
-    from analysis_lib.publishing.changed_numbers import cells_of, rank_changes
+    import pandas as pd
+
+    from analysis_lib.publishing.changed_numbers import changes_between
     from analysis_lib.publishing.releases import release_of, results_of
 
     opened = _open(study)
-    level = opened.config.estimation.confidence_level
-    cells = [cells_of(results_of(release_of(opened, name)), level=level) for name in (before, after)]
-    table = rank_changes(*cells)
-    say(f"{len(table)} numbers changed")
+    released = [results_of(release_of(opened, name)) for name in (before, after)]
+    rows = changes_between(*released, level=opened.config.estimation.confidence_level)
+    say(f"{len(rows)} numbers changed")
     if as_csv:
-        typer.echo(table.to_csv(index=False).rstrip("\n"))
+        typer.echo(pd.DataFrame(rows).to_csv(index=False).rstrip("\n"))
     else:
-        rows = [{name: _blank(value) for name, value in row.items()} for row in _records(table)]
         _show(rows, as_json, _table(rows))
-
-
-def _blank(value: object) -> object:
-    return None if value is None or value != value else value
 
 
 @app.command()

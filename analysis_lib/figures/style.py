@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,13 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.textpath import text_to_path
 
+from analysis_lib.errors import EnvironmentProblem
+
 FONTS = Path(__file__).resolve().parent / "fonts"
+FONT_SHA256 = {
+    "JianfuSansSC-Regular.otf": "f6d4568ad0a3c44152a9c9151732122fda3025626236d35113984df054616af5",
+    "JianfuSansSC-Bold.otf": "0bd05db11bb255bc80b328ba21ebf2678751aa4ee9ec371256a8b2a860817bd5",
+}
 FAMILY = "Jianfu Sans SC"
 
 PANEL_WIDTH = 288  # CSS px: what a phone of 320 px leaves between its margins
@@ -45,12 +52,29 @@ _OPENING, _CLOSING = "（《“", "）》”，。、；：？！"  # a line nei
 
 @functools.cache
 def register_fonts() -> None:
-    """Make the chart fonts known to matplotlib; both weights must be found, or matplotlib would swap them silently."""
-    for weight in ("Regular", "Bold"):
-        font_manager.fontManager.addfont(FONTS / f"JianfuSansSC-{weight}.otf")
+    """Make the chart fonts known to matplotlib; both weights must be found, or matplotlib would swap them silently.
+
+    Raises
+    ------
+    EnvironmentProblem
+        When a font file is missing or another one.
+    """
+    if strange := strange_fonts():
+        raise EnvironmentProblem(", ".join(strange), where=FONTS.name, fix="restore the fonts from version control")
+    for name in FONT_SHA256:
+        font_manager.fontManager.addfont(FONTS / name)
     for weight in ("normal", "bold"):
         wanted = font_manager.FontProperties(family=FAMILY, weight=weight)
         font_manager.findfont(wanted, fallback_to_default=False)
+
+
+def strange_fonts() -> list[str]:
+    """Fonts that are missing or not those that charts were made for: other outlines give other bytes, or boxes."""
+    return [
+        f"{name} is another file" if (FONTS / name).is_file() else f"{name} is missing"
+        for name, expected in FONT_SHA256.items()
+        if not (FONTS / name).is_file() or hashlib.sha256((FONTS / name).read_bytes()).hexdigest() != expected
+    ]
 
 
 def chart_settings() -> dict[str, object]:

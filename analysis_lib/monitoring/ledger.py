@@ -187,6 +187,17 @@ class Ledger:
         """Every correction and revision, in the order recorded."""
         return self._all("correction", "release")
 
+    def record_difference(self, release: str, name: str, reason: str, rows: Rows, **facts: Any) -> None:
+        """Record that a rerun of a release gave other bytes: which files and numbers, who stands for it, and why."""
+        self._entries.append("difference", release, {"name": name, "reason": reason, **facts}, rows)
+
+    def differences(self, release: str) -> list[dict[str, Any]]:
+        """Signed differences of reruns of a release, in the order recorded, each with its numbers."""
+        return [
+            _told(entry, "release") | {"numbers": self._entries.rows(entry)}
+            for entry in self._entries.of("difference", release)
+        ]
+
     # -- what a release said --------------------------------------------------------------------------
 
     def record_cells(self, release: str, rows: Rows) -> None:

@@ -74,5 +74,14 @@ def rank_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> p
     )
 
 
+def changes_between(before: Results, after: Results, *, level: float) -> list[dict[str, Any]]:
+    """The same as rows of plain values, straight from the tables of two releases."""
+    table = rank_changes(cells_of(before, level=level), cells_of(after, level=level))
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
 def _number(value: float) -> float | None:
     return None if pd.isna(value) else float(value)

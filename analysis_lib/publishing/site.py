@@ -41,6 +41,7 @@ from analysis_lib.tables.store import sync
 SITE, PREVIEW = "site", "preview"
 OLDER = "releases"  # folder of the site with the releases that were published and are not in force
 _MAIN = '<main id="main" class="wrap">\n'
+_FOOT = "</div></footer>"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def swap(study: Study, name: str, target: Path) -> Path:
 
 
 def _site_files(study: Study, contents: Contents) -> Iterator[tuple[str, Content]]:
-    """Address → content of everything that a site holds."""
+    """Address → content of everything that a site holds; at the foot of each page a way to the corrections."""
     banner = {
         language: _notice(Writer(study, language).text("site.preview")) if contents.is_preview else ""
         for language in study.config.publishing.languages
@@ -143,7 +144,20 @@ def _site_files(study: Study, contents: Contents) -> Iterator[tuple[str, Content
             continue
         parts = [part for part in path.split("/") if part in banner]
         language = parts[0] if parts else study.config.publishing.languages[0]
-        yield path, content.replace(_MAIN, _MAIN + banner[language], 1)
+        page = content.replace(_MAIN, _MAIN + banner[language], 1)
+        yield path, _with_foot(study, page, path, language) if parts else page
+
+
+def _with_foot(study: Study, page: str, path: str, language: str) -> str:
+    """A page with the way to the corrections at its foot."""
+    target = f"{language}/{pages.CORRECTIONS}/index.html"
+    if path == target:
+        return page
+    words = Writer(study, language).text("site.title_corrections")
+    link = str(Markup('<p><a href="{}">{}</a></p>\n').format("../" * path.count("/") + target, words))
+    if _FOOT in page:
+        return page.replace(_FOOT, link + _FOOT, 1)
+    return page.replace("</body>", f'<footer><div class="wrap">\n{link}{_FOOT}\n</body>', 1)
 
 
 def _files(study: Study, contents: Contents) -> Iterator[tuple[str, Content]]:
@@ -171,11 +185,8 @@ def _files(study: Study, contents: Contents) -> Iterator[tuple[str, Content]]:
         yield f"{language}/index.html", pages.render_overview(reports[-1], language)
         older = [(release.quarter, release.number) for release in contents.older]
         yield f"{language}/archive/index.html", pages.render_archive(reports, language, older)
-        if contents.corrections:
-            yield (
-                f"{language}/{pages.CORRECTIONS}/index.html",
-                pages.render_corrections(study, contents.corrections, language),
-            )
+        corrections = pages.render_corrections(study, contents.corrections, language)
+        yield f"{language}/{pages.CORRECTIONS}/index.html", corrections
     latest = [{"name": release.name, "manifest_sha256": release.manifest_sha256} for release in releases]
     yield MANIFEST, as_json({"study": study.config.study.id, "releases": latest})
 
@@ -201,7 +212,7 @@ def _with_navigation(
         below,
         lambda other: f"{language}/{other}/{below}index.html" in listed[other],
     )
-    notice += _corrected(study, release, language, contents)
+    notice += _notices(study, release, language, contents)
     return _filled(study, text, path, release, links, notice)
 
 
@@ -215,7 +226,7 @@ def _as_older(
     links = Markup('<li><a href="{}">{}</a></li>').format(f"{top}{language}/index.html", writer.text("site.home"))
     words = writer.text("site.replaced", number=release.number)
     notice = _notice(words, f"{top}{newer}", writer.labels.period(str(release.quarter)))
-    notice += _corrected(study, release, language, contents)
+    notice += _notices(study, release, language, contents)
     return _filled(study, text, path, release, str(links), notice)
 
 
@@ -227,8 +238,11 @@ def _filled(study: Study, text: str, path: str, release: Release, links: str, no
     return filled.replace(pages.DOWNLOADS, downloads, 1)
 
 
-def _corrected(study: Study, release: Release, language: str, contents: Contents) -> str:
+def _notices(study: Study, release: Release, language: str, contents: Contents) -> str:
+    """What a reader must know of a release beside its text: that nobody can repeat it, and what was wrong in it."""
     writer, words = Writer(study, language), []
+    if release.manifest.get("drift"):
+        words.append(_notice(writer.text("site.drift")))
     for each in contents.corrections:
         if each["release"] == release.name:
             day = format_date(dt.date.fromisoformat(each["date"]), format="long", locale=language)

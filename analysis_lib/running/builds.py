@@ -59,7 +59,6 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
     """
     refuse_unexplained_methods()
     ledger = Ledger(study.ledger)
-    check_room(study, study.reports)
     settle(study)
     index = study.reports / "preview" / "index.html"
     planned = {quarter: plan_quarters(study, [quarter]) for quarter in quarters}
@@ -74,7 +73,9 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
         if last and last["made_from"] == current[quarter] and (study.reports / last["release"]).is_dir()
     }
     to_build = [quarter for quarter in current if quarter not in stand]
-    _refuse_older_numbering(study, ledger, to_build)
+    if to_build:
+        check_room(study, study.reports)
+        _refuse_older_numbering(study, ledger, to_build)
     pinned = {quarter: _pinned(study, quarter, planned[quarter]) for quarter in to_build}
     built = _build(study, ledger, {quarter: planned[quarter] for quarter in to_build}, pinned) if to_build else {}
     for quarter, release in built.items():

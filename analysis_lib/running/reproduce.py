@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,8 @@ class Reproduction:
         What the rerun did not have in common with the release: code, lock file, notebooks, data.
     headline : list of dict
         Headline and nested measures of the nation as released, as rerun and, where asked for, as known now.
+    numbers : list of dict
+        Numbers that the rerun gives otherwise, the most surprising first (`changed_numbers.rank_changes`).
     """
 
     release: str
@@ -53,6 +55,7 @@ class Reproduction:
     differing: list[str]
     changed: list[str]
     headline: list[dict[str, Any]]
+    numbers: list[dict[str, Any]] = field(default_factory=list)
 
 
 def reproduce(study: Study, release: str, *, now: bool = False, workers: int = 0, progress: Say) -> Reproduction:
@@ -76,7 +79,8 @@ def reproduce(study: Study, release: str, *, now: bool = False, workers: int = 0
     UnitFailed
         For a notebook that no longer runs.
     """
-    from analysis_lib.publishing.releases import sha256
+    from analysis_lib.publishing.changed_numbers import changes_between
+    from analysis_lib.publishing.releases import Release, results_of, sha256
 
     facts = _facts(study, release)
     folder = study.reports / release
@@ -89,14 +93,16 @@ def reproduce(study: Study, release: str, *, now: bool = False, workers: int = 0
     manifest = json.loads((folder / "release.json").read_text(encoding="utf-8"))["files"]
     paths = sorted({*manifest, *again})
     differing = [path for path in paths if sha256(again.get(path, "")) != sha256(_bytes(folder / path))]
-    hours = {"released": _hours(_released_results(folder)), "rerun": _hours(results)}
+    released = results_of(Release(quarter, number, folder))
+    hours = {"released": _hours(released), "rerun": _hours(results)}
     if now and _is_as_known_now(study, quarter, facts):
         hours["now"] = hours["rerun"]
     elif now:
         with _scratch(study, study.root, None) as as_known_now:
             Ledger(study.ledger).copy(as_known_now.ledger)
             hours["now"] = _hours(_rerun(as_known_now, quarter, workers, progress))
-    return Reproduction(release, len(manifest), differing, changed, _side_by_side(study, quarter, hours))
+    numbers = changes_between(released, results, level=study.config.estimation.confidence_level)
+    return Reproduction(release, len(manifest), differing, changed, _side_by_side(study, quarter, hours), numbers)
 
 
 def check_same(found: Reproduction) -> None:
@@ -107,8 +113,26 @@ def check_same(found: Reproduction) -> None:
         raise NotReproducible(
             f"{len(found.differing)} of {found.files} files differ, {because}\n{shown}",
             where=found.release,
-            fix="rerun with the code and lock file of the release; see the ledger for its date",
+            fix="rerun with the code and lock file of the release; or sign the difference: --sign NAME --reason WHY",
         )
+
+
+def sign_difference(study: Study, found: Reproduction, signer: str, reason: str) -> None:
+    """Record in the ledger how a rerun differs from its release, who stands for that, and why; the release stays.
+
+    Raises
+    ------
+    UsageError
+        Without a name or a reason, or when nothing differs.
+    """
+    if not signer.strip() or not reason.strip():
+        raise UsageError(
+            "a difference is signed with a name and a reason", where="reproduce", fix="--sign NAME --reason WHY"
+        )
+    if not found.differing:
+        raise UsageError("nothing differs, so there is nothing to sign", where=found.release, fix="leave out --sign")
+    facts = {"files": found.files, "differing": found.differing, "changed": found.changed}
+    Ledger(study.ledger).record_difference(found.release, signer.strip(), reason.strip(), found.numbers, **facts)
 
 
 def _facts(study: Study, release: str) -> dict[str, Any]:
@@ -153,14 +177,6 @@ def _rerun(study: Study, quarter: Quarter, workers: int, progress: Say) -> Resul
         fix = "rerun with the code and lock file of the release"
         raise UnitFailed(f"{len(run.failed)} units no longer run\n{listed}", where="rerun", fix=fix)
     return results_together(study, plan_quarters(study, [quarter]), Ledger(study.ledger))
-
-
-def _released_results(folder: Path) -> Results:
-    from analysis_lib.disclosure.handover import read_results
-
-    results = folder / "results"
-    units = sorted({path.parent for path in results.rglob("*.json")})
-    return {unit.relative_to(results).as_posix(): read_results(unit) for unit in units}
 
 
 def _bytes(path: Path) -> bytes:

@@ -89,7 +89,7 @@ def test_two_machines_build_the_same_bytes(tmp_path):
         build_site(study)
         trees.append(tree(study.reports / "site"))
     assert trees[0] == trees[1]
-    assert len(trees[0]) == 24
+    assert len(trees[0]) == 26
 
 
 def test_pages_of_a_site_know_their_neighbours_and_every_link_leads_somewhere(study):
@@ -113,6 +113,28 @@ def test_pages_of_a_site_know_their_neighbours_and_every_link_leads_somewhere(st
         page: re.findall("<title>(.*?)</title>", page.read_text(encoding="utf-8"))[0] for page in site.rglob("*.html")
     }
     assert len(set(titles.values())) == len(titles)
+
+
+def test_every_page_leads_to_the_corrections_also_where_there_are_none(study):
+    build_release(study, SECOND, small_results(study, SECOND))
+    site = build_site(study)
+    for language, words in (("zh", "目前没有。"), ("en", "None so far.")):
+        target = site / language / "corrections" / "index.html"
+        assert words in target.read_text(encoding="utf-8")
+        for page in set((site / language).rglob("*.html")) - {target}:
+            feet = re.findall(r"<footer>.*?</footer>", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+            (foot,) = feet
+            (href,) = re.findall(r'href="([^"]*corrections/index.html)"', foot)
+            assert (page.parent / href).resolve() == target.resolve()
+
+
+def test_pages_of_a_release_that_nobody_can_repeat_say_so(study):
+    facts = {"drift": {"numpy": "1.0 (lock: 2.0)"}}
+    release = build_release(study, SECOND, small_results(study, SECOND), facts=facts)
+    assert release.manifest["drift"] == facts["drift"]
+    site = build_site(study)
+    assert "nobody can repeat these figures" in (site / "en/2026Q3/P01/index.html").read_text(encoding="utf-8")
+    assert "他人无法逐字节重现" in (site / "zh/2026Q3/index.html").read_text(encoding="utf-8")
 
 
 def test_the_released_page_itself_is_left_alone(study):
