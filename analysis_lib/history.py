@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import pandas as pd
 
@@ -121,11 +122,23 @@ def no_account(run: RunParameters) -> str:
 
 def past_claims(run: RunParameters) -> list[tuple[str, Claim]]:
     """Claims of the release in force of every earlier quarter, with the name of the release."""
-    ledger, quarters = Ledger(run.study.ledger), run.study.config.calendar.quarters
-    shown = [ledger.last_publication(str(quarter)) for quarter in quarters if quarter < run.quarter]
-    in_force = {str(publication["release"]) for publication in shown if publication}
+    ledger = Ledger(run.study.ledger)
+    in_force = _in_force_before(run, ledger)
     claims = [(row["release"], Claim.of_row(row)) for row in ledger.claims() if row["release"] in in_force]
     return [(release, _of_today(claim, release, run.study)) for release, claim in claims]
+
+
+def past_forecasts(run: RunParameters) -> list[dict[str, Any]]:
+    """Forecasts of the release in force of every earlier quarter, as the ledger recorded them when they were published."""
+    ledger = Ledger(run.study.ledger)
+    in_force = _in_force_before(run, ledger)
+    return [row for row in ledger.forecasts() if row["release"] in in_force]
+
+
+def _in_force_before(run: RunParameters, ledger: Ledger) -> set[str]:
+    earlier = [quarter for quarter in run.study.config.calendar.quarters if quarter < run.quarter]
+    shown = [ledger.last_publication(str(quarter)) for quarter in earlier]
+    return {str(publication["release"]) for publication in shown if publication}
 
 
 def _of_today(claim: Claim, release: str, study: Study) -> Claim:

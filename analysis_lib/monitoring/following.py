@@ -1,20 +1,29 @@
-"""Reforms after their start: look by look, whether a cut held, and where the hours went."""
+"""Reforms after their start: look by look, whether a cut held, and where the hours went.
+
+A reform that came to all at once has no other regions beside it, so no look says what it did. Whether hours fell after
+its start and stayed down is followed all the same, against the quarters before: a change since, not an effect.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from analysis_lib.effects import results
 from analysis_lib.effects.designs import Design, blank_result, settle_designs
+from analysis_lib.effects.results import EffectResult
+from analysis_lib.effects.rollout import n_units
 from analysis_lib.effects.specification_curve import finest, prepared
 from analysis_lib.errors import DesignError, UsageError
 from analysis_lib.monitoring import rebound, repeated_looks
 from analysis_lib.monitoring.accounts import Account, account_of_change, account_of_reform
 from analysis_lib.monitoring.displacement import account_table
-from analysis_lib.study import Study
+from analysis_lib.study import NATION, Study
+from analysis_lib.survey.estimation import estimate
+from analysis_lib.time_use.activities import all_measures
 
 SERVICE = "group_service"  # hours of service, which no reform may cost
 SINCE = "since"  # label of the account of the nation, which names no reform
@@ -29,7 +38,8 @@ class Following:
     looks : pandas.DataFrame
         Rows of `repeated_looks.as_rows`: the primary measure, those that the reform means to cut, and hours of service.
     lasting : pandas.DataFrame
-        Rows of `rebound.as_rows`, for the same measures.
+        Rows of `rebound.as_rows`, for the same measures but service; of a reform that came to all at once the chart alone,
+        with ``comparison`` ``none``.
     accounts : pandas.DataFrame
         Rows of `displacement.account_table`: of the nation, and of each reform.
     impossible : dict of str to str
@@ -78,6 +88,11 @@ def follow_reforms(
         name = design.reform.id
         if design.is_for_all_at_once:
             impossible[name] = "it came to all regions at once: no other region tells its effect from what came with it"
+            for key in dict.fromkeys([design.primary, *design.reform.measures]):
+                try:
+                    lasting.append(_fall_since(key, design, official_quarters, quarters, study))
+                except DesignError as error:
+                    impossible[f"{name}.{key}"] = str(error)
             continue
         if not design.panels[design.primary].cohorts:
             impossible[name] = "no region has a quarter since its start yet"
@@ -120,11 +135,30 @@ def _lasting(key: str, design: Design, study: Study) -> pd.DataFrame:
     path = rebound.path_of_panel(finest(panel, design.way), panel)
     level = design.confidence_level
     return rebound.as_rows(
-        blank_result(key, design, study),
+        replace(blank_result(key, design, study), inference=path.spread),
         relapsed=rebound.relapse(path, confidence_level=level),
         lived=rebound.half_life(path, confidence_level=level),
         persisted=rebound.persistence(path, confidence_level=level),
     )
+
+
+def _fall_since(
+    key: str, design: Design, officials: pd.DataFrame, quarters: Sequence[str], study: Study
+) -> pd.DataFrame:
+    """Whether the nation's hours, below those of the quarters before the start at first, stayed there."""
+    reform = design.reform
+    series = estimate(officials, [key], study=study, periods={each: [each] for each in quarters}, regions=[NATION])
+    series = series[series["by"] == ""].dropna(subset=["estimate"]).sort_values("period", ignore_index=True)
+    start = min(reform.starts_by(reform.plan.treatment_date).values())
+    path = rebound.path_of_series(series, start=str(start))
+    result = EffectResult(
+        reform=reform.id, measure=key, unit=all_measures(study)[key].unit, estimand="level",
+        estimator="interrupted_series", comparison="none", inference=path.spread,
+        treatment_date=reform.plan.treatment_date, period=f"{series['period'].iloc[0]}–{series['period'].iloc[-1]}",
+        estimate=np.nan, se=np.nan, df=np.nan, ci_low=np.nan, ci_high=np.nan, p_value=np.nan,
+        n_treated=1, n_comparison=0, n=int(series["n"].sum()), n_psu=n_units(officials, list(quarters)),
+    )  # fmt: skip
+    return rebound.as_rows(result, relapsed=rebound.relapse(path, confidence_level=design.confidence_level))
 
 
 def _tables(accounts: list[Account]) -> pd.DataFrame:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,13 +25,17 @@ from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 from analysis_lib.errors import DesignError
 from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
+from analysis_lib.study import NATION
 from analysis_lib.tables.contracts import CONTRACTS, check
 
 HORIZON = QUARTERS_PER_YEAR
 LEAST = 2 * QUARTERS_PER_YEAR  # quarters: fewer do not tell the season from chance
 SPREADS = np.concatenate([[0.0], np.geomspace(0.1, 10, 15)])  # σ and τ, as multiples of the typical sampling error
 
-BY_FORECAST, BY_SCORE = "forecast", "forecast_score"
+INNER_LEVEL = 0.8  # of a second, narrower interval: whether intervals are honest is sooner seen of it
+
+BY_FORECAST, BY_INNER, BY_SCORE = "forecast", "forecast_inner", "forecast_score"
+BY_PUBLISHED, BY_PUBLISHED_INNER = "published", "published_inner"  # forecasts of earlier releases, as printed
 ERROR, NAIVE_ERROR, COVERED, INTERVAL_SCORE, NAIVE = "error", "naive_error", "covered", "interval_score", "naive"
 SCORES = (ERROR, NAIVE_ERROR, COVERED, INTERVAL_SCORE)
 
@@ -49,8 +54,9 @@ def forecast(series: pd.DataFrame, *, horizon: int = HORIZON, confidence_level: 
     Returns
     -------
     pandas.DataFrame
-        ``period``, ``horizon``, ``estimate``, ``se``, ``ci_low``, ``ci_high``. The interval is for the estimate that will
-        be published, so it holds the sampling error of that quarter too, taken to be that of the last year.
+        ``period``, ``horizon``, ``estimate``, ``se``, ``ci_low``, ``ci_high``, ``inner_low``, ``inner_high`` (of
+        `INNER_LEVEL`). Intervals are for the estimate that will be published, so they hold the sampling error of that
+        quarter too, taken to be that of the last year.
 
     Raises
     ------
@@ -81,12 +87,11 @@ def forecast(series: pd.DataFrame, *, horizon: int = HORIZON, confidence_level: 
     means, variances, weights = _mixture(values, errors, is_known, horizon)
     mean = weights @ means
     spread = np.sqrt(weights @ (variances + means**2) - mean**2)
-    tail = (1 - confidence_level) / 2
-    ends = np.array(
-        [
-            [_quantile(means[:, step], np.sqrt(variances[:, step]), weights, p) for p in (tail, 1 - tail)]
-            for step in range(horizon)
-        ]
+    tails = [(1 - level) / 2 for level in (confidence_level, INNER_LEVEL)]
+    low, high, inner_low, inner_high = (
+        [_quantile(means[:, step], np.sqrt(variances[:, step]), weights, p) for step in range(horizon)]
+        for tail in tails
+        for p in (tail, 1 - tail)
     )
     return pd.DataFrame(
         {
@@ -94,8 +99,10 @@ def forecast(series: pd.DataFrame, *, horizon: int = HORIZON, confidence_level: 
             "horizon": range(1, horizon + 1),
             "estimate": mean,
             "se": spread,
-            "ci_low": ends[:, 0],
-            "ci_high": ends[:, 1],
+            "ci_low": low,
+            "ci_high": high,
+            "inner_low": inner_low,
+            "inner_high": inner_high,
         }
     )
 
@@ -164,8 +171,8 @@ def forecast_tables(
     Returns
     -------
     tuple of pandas.DataFrame, pandas.DataFrame and dict of str to str
-        Forecasts: ``by`` is ``forecast``, ``period`` the quarter foreseen, ``category`` is ``<quarter it was made in>.
-        <quarters ahead>``. Scores: ``by`` is ``forecast_score``, ``category`` what is scored (`SCORES`: means over all
+        Forecasts: ``by`` is ``forecast``, or ``forecast_inner`` with the inner interval, ``period`` the quarter
+        foreseen, ``category`` is ``<quarter it was made in>.<quarters ahead>``. Scores: ``by`` is ``forecast_score``, ``category`` what is scored (`SCORES`: means over all
         quarters foreseen, or the share ``covered``). Measure → why it has no forecast.
     """
     forecasts, scores, impossible = [], [], {}
@@ -182,8 +189,9 @@ def forecast_tables(
         made_in = rows["period"].iloc[-1]
         forecasts += [
             common
-            | {"by": BY_FORECAST, "category": f"{made_in}.{row['horizon']}"}
-            | {name: row[name] for name in ("period", "estimate", "se", "ci_low", "ci_high")}
+            | {"by": by, "category": f"{made_in}.{row['horizon']}", "ci_low": row[low], "ci_high": row[high]}
+            | {name: row[name] for name in ("period", "estimate", "se")}
+            for by, low, high in ((BY_FORECAST, "ci_low", "ci_high"), (BY_INNER, "inner_low", "inner_high"))
             for row in made.to_dict("records")
         ]
         tried = score_origins(rows, confidence_level=confidence_level)
@@ -198,6 +206,38 @@ def forecast_tables(
                 for name in SCORES
             ]  # fmt: skip
     return _as_rows(forecasts), _as_rows(scores), impossible
+
+
+def published_table(forecasts: Iterable[Mapping[str, Any]], *, until: str) -> pd.DataFrame:
+    """Forecasts of earlier releases whose quarter has come, as rows of the contract ``estimates``: public numbers.
+
+    Parameters
+    ----------
+    forecasts : iterable of mapping
+        As the ledger gives them: ``measure``, ``unit``, ``period``, ``ahead``, ``release``, ``value`` and the ends of
+        its intervals.
+    until : str
+        The quarter under report.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``by`` is ``published``, or ``published_inner`` with the inner interval; ``category`` is
+        ``<quarters ahead>.<release>``.
+    """
+    kinds = ((BY_PUBLISHED, "ci_low", "ci_high"), (BY_PUBLISHED_INNER, "inner_low", "inner_high"))
+    return _as_rows(
+        [
+            {
+                "measure": each["measure"], "unit": each["unit"], "statistic": "claim", "region": NATION, "by": by,
+                "category": f"{each['ahead']}.{each['release']}", "period": each["period"], "estimate": each["value"],
+                "ci_low": each[low], "ci_high": each[high], "n": 0, "n_psu": 0,
+            }
+            for each in forecasts
+            for by, low, high in kinds
+            if each["period"] <= until and low in each
+        ]
+    )  # fmt: skip
 
 
 def _as_rows(rows: list[dict]) -> pd.DataFrame:

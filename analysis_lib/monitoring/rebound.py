@@ -22,6 +22,7 @@ from analysis_lib.monitoring.repeated_looks import with_student_tails
 from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
 
 Lasting = Literal["holds", "relapsed", "cannot_tell"]
+Spread = Literal["cohort", "serial", "sampling"]
 
 BY_RELAPSE, BY_HALF_LIFE, BY_PERSISTENCE = "relapse", "half_life", "persistence"
 REFERENCE = 2  # first quarters in force, whose mean is the level reached
@@ -29,6 +30,11 @@ LEAST_SINCE = QUARTERS_PER_YEAR  # quarters after them without which nothing is 
 FALSE_RELAPSE, WITHIN = 0.05, 12  # probability of a false relapse within so many charted quarters
 TOLERABLE = 0.5  # share of the cut; it holds when the interval of the share lost stays below
 FOLLOWED = 0.2  # of what the reform covers: a path lasts as long as cohorts with so much of it are followed
+# What is taken of the scatter of quarters where too few regions or quarters tell it: as much of their own as sampling
+# makes, and correlated. Means of officials are calmer than that in every study seen so far.
+OWN_OVER_SAMPLING, AUTOCORRELATION = 1.0, 0.5
+DECENT, ENOUGH = 2 * QUARTERS_PER_YEAR, 3 * QUARTERS_PER_YEAR  # quarters before that tell scatter, and tell it well
+CHANCE, NEGLIGIBLE = 0.05, 1e-12
 DRAWS, SEED = 20_000, 2026  # bounds carry about 3 % of Monte Carlo error in the probability over twelve quarters
 LEAST_DF = 3.0
 SHORTEST_HALF_LIFE = 0.25  # quarters; what is shorter cannot be seen in quarters
@@ -46,12 +52,16 @@ class Path:
     root : numpy.ndarray
         Shape (K, S); ``root @ root.T`` is the covariance.
     df : float
-        Degrees of freedom of the covariance.
+        Degrees of freedom of the covariance; infinite where it is known or taken to be.
+    spread : str
+        What tells how much it scatters: ``cohort`` (regions beside each other), ``serial`` (the quarters before), or
+        ``sampling`` (sampling errors, and as much again assumed).
     """
 
     estimate: np.ndarray
     root: np.ndarray
     df: float
+    spread: Spread = "cohort"
 
     @property
     def covariance(self) -> np.ndarray:
@@ -227,6 +237,9 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     counties nothing else has degrees of freedom. It takes quarters to be correlated alike in all regions; how much they
     move may differ between regions with the reform and without. That regions gain unlike from a reform does no
     harm to the chart, which compares each cohort with itself.
+
+    Where fewer than three degrees of freedom are left, and sampling errors are known, regions are taken to scatter of
+    themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), independently of each other.
     """
     at = {(start, time): row for row, (start, time) in enumerate(contrasts.index[["start", "event_time"]].to_numpy())}
     size = {start: panel.weights[panel.starts == start].sum() for start in panel.cohorts}
@@ -251,17 +264,25 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
             "too few regions have an effect in their first quarter", where="rebound", fix="take more periods or regions"
         )
     weights = np.stack(weights)
+    estimate = np.tensordot(weights, panel.values, 2)
+    if panel.sampling is not None and cohort_residuals(panel)[1].sum() < LEAST_DF:
+        scores = [
+            of @ _square_root(_with_own(known))
+            for of, known in zip(weights.swapaxes(0, 1), panel.sampling, strict=True)
+        ]
+        return Path(estimate, np.hstack(scores), math.inf, "sampling")
     root, df = _root_of_regions(weights, panel)
-    return Path(np.tensordot(weights, panel.values, 2), root, df)
+    return Path(estimate, root, df)
 
 
-def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float = 0.5) -> Path:
+def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float = AUTOCORRELATION) -> Path:
     """Departures of one series, quarter by quarter since a start, from its level and season before.
 
     Parameters
     ----------
     series : pandas.DataFrame
-        ``period`` (``2025Q1``, in order, none missing) and ``estimate``.
+        ``period`` (``2025Q1``, in order, none missing) and ``estimate``; with ``se`` (sampling error) and ``df``, one
+        year before the start is enough.
     start : str
         First quarter in force.
     autocorrelation : float
@@ -271,36 +292,61 @@ def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float =
     Raises
     ------
     DesignError
-        When quarters are missing, or there are too few before the start to tell season from chance.
+        When quarters are missing, or there are too few before the start to tell season, and scatter, from chance.
 
     Notes
     -----
     Level, season and spread come from the quarters before alone (phase I of a control chart), so a cut or a relapse
-    does not touch them. Season takes four numbers: eight quarters are the least, twelve are decent. A trend is not
-    taken out: a slow rise of everything counts as relapse.
+    does not touch them. Season takes four numbers: eight quarters are the least to tell the spread too, twelve are
+    decent. Where sampling errors are known and fewer than twelve quarters lie before, quarters are taken to scatter of
+    themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), unless eight or more are told to scatter more; from
+    twelve on never less than by sampling alone. A trend is not taken out: a slow rise of everything counts as relapse.
     """
     periods = [Quarter.parse(period) for period in series["period"]]
     if any(later != earlier.shift(1) for earlier, later in itertools.pairwise(periods)):
         raise DesignError("quarters are missing or out of order", where="rebound", fix="give every quarter, in order")
+    if not np.isfinite(series["estimate"]).all():
+        raise DesignError("a quarter was not measured", where="rebound", fix="give quarters in which it was")
     before = sum(period < Quarter.parse(start) for period in periods)
-    if before < 2 * QUARTERS_PER_YEAR or before == len(periods):
+    least = QUARTERS_PER_YEAR if "se" in series else DECENT
+    if before < least or before == len(periods):
         raise DesignError(
-            "fewer than two years before the start, or no quarter since",
+            f"{before} quarters before the start and {len(periods) - before} since",
             where="rebound",
-            fix="take a longer series, or compare regions",
+            fix=f"take a longer series (at least {least} before, one since), or compare regions",
         )
     season = np.equal.outer([period.number for period in periods], np.arange(1, QUARTERS_PER_YEAR + 1)).astype(float)
-    time = np.arange(len(periods))
-    correlation = autocorrelation ** np.abs(np.subtract.outer(time, time))
-    expects = season @ np.linalg.pinv(season[:before])
     departs = np.eye(len(periods))
-    departs[:, :before] -= expects
-    residual = departs[:before] @ correlation @ departs[:before].T  # covariance of residuals, over that of a quarter
-    df = np.trace(residual) ** 2 / (residual**2).sum()
+    departs[:, :before] -= season @ np.linalg.pinv(season[:before])
     departures = departs @ series["estimate"].to_numpy(float)
-    spread = math.sqrt((departures[:before] ** 2).sum() / np.trace(residual))
-    root = spread * departs[before:] @ np.linalg.cholesky(correlation)
-    return Path(departures[before:], root, float(df))
+    if "se" in series and before < ENOUGH:
+        scatter = _with_own(np.diag(series["se"].to_numpy(float) ** 2), autocorrelation)
+        ratio, df = _scatter_before(departures[:before], departs[:before], scatter)
+        if before < DECENT or ratio <= stats.chi2.isf(CHANCE, df) / df:
+            known_df = float(series["df"].min()) if "df" in series else math.inf
+            return Path(departures[before:], departs[before:] @ _square_root(scatter), known_df, "sampling")
+    correlation = _correlated(len(periods), autocorrelation)
+    ratio, df = _scatter_before(departures[:before], departs[:before], correlation)
+    spread = math.sqrt(max(ratio, (series["se"] ** 2).mean() if "se" in series else 0.0))
+    return Path(departures[before:], spread * departs[before:] @ np.linalg.cholesky(correlation), df, "serial")
+
+
+def _scatter_before(departures: np.ndarray, departs: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    """Squared departures before the start over what a covariance expects of them, and their degrees of freedom."""
+    residual = departs @ expected @ departs.T
+    trace = float(np.trace(residual))
+    return float(departures @ departures) / max(trace, NEGLIGIBLE), trace**2 / max((residual**2).sum(), NEGLIGIBLE)
+
+
+def _with_own(sampling: np.ndarray, autocorrelation: float = AUTOCORRELATION) -> np.ndarray:
+    """Sampling covariance of quarters, shape (T, T), with what each quarter is taken to have of its own."""
+    own = OWN_OVER_SAMPLING * np.diag(sampling).mean()
+    return sampling + own * _correlated(len(sampling), autocorrelation)
+
+
+def _correlated(n_quarters: int, autocorrelation: float) -> np.ndarray:
+    time = np.arange(n_quarters)
+    return autocorrelation ** np.abs(np.subtract.outer(time, time))
 
 
 def fieller(path: Path, numerator: np.ndarray, denominator: np.ndarray, confidence_level: float) -> Share:

@@ -9,10 +9,11 @@ import pandas as pd
 from analysis_lib.figures import forecast
 from analysis_lib.figures.svg import to_svg
 from analysis_lib.monitoring.adjusting import BY_ADJUST, COST, CRITERIA
-from analysis_lib.monitoring.forecasts import BY_SCORE, SCORES
-from analysis_lib.publishing.adjust_words import advice, forecast_words, number_of
+from analysis_lib.monitoring.forecasts import BY_SCORE, INNER_LEVEL, SCORES
+from analysis_lib.publishing.adjust_words import advice, answer_word, forecast_words, number_of, record_words
 from analysis_lib.publishing.charts import Chart, ChartMaker, Table
 from analysis_lib.publishing.details import Section
+from analysis_lib.publishing.forecast_rows import PUBLISHED, scored_forecasts
 from analysis_lib.publishing.pages import (
     ADJUST,
     Report,
@@ -25,6 +26,8 @@ from analysis_lib.publishing.sentences import Writer, pick
 from analysis_lib.publishing.titles import category_title
 from analysis_lib.reforms import read_reforms
 from analysis_lib.survey.scenarios import AFFECTED, BY_SCENARIO, OUTSIDE
+
+MOST_FORECASTS = 24  # rows of the page; the download has every one
 
 
 def render_adjust(report: Report, language: str) -> str:
@@ -45,7 +48,7 @@ def render_adjust(report: Report, language: str) -> str:
     ]
     lists = AdjustLists(writer)
     charts = [AdjustMaker(writer, report.region, report.period).fan(report)]
-    sections = [lists.answers(report), lists.scenarios(report), lists.scores(report)]
+    sections = [lists.answers(report), lists.scenarios(report), lists.record(report), lists.scores(report)]
     return render_template(
         "reform",
         report.study,
@@ -85,9 +88,13 @@ class AdjustMaker(ChartMaker):
         wide = cells.pivot(index="quarter", columns="panel", values="cell")[list(foreseen["panel"].unique())]
         rows = [[str(key), *map(str, row)] for key, row in zip(wide.index, wide.to_numpy(), strict=True)]
         said = forecast_words(tables["forecasts"], tables.get("forecast_scores"), writer=self.writer)
+        # Where some have come, the record of published forecasts says so in a section of its own.
+        waits = (
+            "" if scored_forecasts(tables, level=settings.confidence_level) else record_words([], writer=self.writer)
+        )
         subtitle = text("adjust.fan_subtitle", unit=self._unit_first(), level=self.writer.level)
         return Chart("fan", title, subtitle, panels, Table(title, [text("head.quarter"), *wide.columns], rows), "forecasts",
-                     [line for line in (said, text("adjust.fan_note")) if line])  # fmt: skip
+                     [line for line in (said, waits, text("adjust.fan_note")) if line])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class AdjustLists:
                     title = text(
                         "effect.of_reform", reform=reform.titles[self.writer.language], what=text(f"adjust.{name}")
                     )
-                    answer = text(f"effect.{row['outcome']}") if row["outcome"] else ""
+                    answer = answer_word(name, row["outcome"], self.writer)
                     rows.append([title, answer, number_of(row, self.writer), self._limit(row)])
         if not rows:
             return None
@@ -149,6 +156,31 @@ class AdjustLists:
         return Section("scenarios", text("adjust.scenarios_subtitle", level=self.writer.level),
                        Table(text("adjust.scenarios_title"), head, rows, is_prose=True), "scenarios",
                        text("adjust.scenarios_lead"))  # fmt: skip
+
+    def record(self, report: Report) -> Section | None:
+        """Forecasts as earlier releases published them, beside what came; the newest quarters first."""
+        if PUBLISHED not in report.tables:
+            return None
+        text, labels = self.writer.text, self.writer.labels
+        scored = scored_forecasts(report.tables, level=self.writer.study.config.estimation.confidence_level)
+        newest = sorted(scored, key=lambda each: (each["period"], each["claimed_in"]), reverse=True)[:MOST_FORECASTS]
+        rows = [
+            [
+                labels.measure(each["measure"]),
+                labels.period(each["period"]),
+                each["claimed_in"],
+                self.writer.with_interval(labels.number(each["value"], each["unit"]), each),
+                labels.number(each["came"], each["unit"]),
+                *(text(f"adjust.{each[name]}") if each[name] else "" for name in ("score", "inner")),
+            ]
+            for each in newest
+        ]
+        levels = (self.writer.level, labels.number(INNER_LEVEL, "share"))
+        head = [*(text(f"adjust.head_{name}") for name in ("measure", "period", "release", "foreseen", "came")),
+                *(text("adjust.head_within", level=level) for level in levels)]  # fmt: skip
+        lead = record_words(scored, writer=self.writer)
+        return Section("record", text("adjust.record_subtitle"), Table(text("adjust.record_title"), head, rows), PUBLISHED,
+                       lead) if rows else None  # fmt: skip
 
     def scores(self, report: Report) -> Section | None:
         """How forecasts of earlier quarters, made anew, fared."""

@@ -7,8 +7,18 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.monitoring.adjusting import BY_ADJUST, LATE, NOT_COMPARED, RECOMMENDED, RETURNED
-from analysis_lib.monitoring.forecasts import BY_FORECAST, COVERED, ERROR, NAIVE_ERROR
+from analysis_lib.monitoring.adjusting import (
+    BY_ADJUST,
+    LATE,
+    MOVED,
+    NOT_COMPARED,
+    RECOMMENDED,
+    RELAPSED,
+    RETURNED,
+    UNKEPT,
+)
+from analysis_lib.monitoring.forecasts import BY_FORECAST, COVERED, ERROR, INNER_LEVEL, NAIVE_ERROR
+from analysis_lib.publishing.forecast_rows import WITHIN
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import Study
@@ -77,6 +87,29 @@ def forecast_words(forecasts: ProtectedTable, scores: ProtectedTable | None, *, 
     return (" " if writer.language == "en" else "").join(said)
 
 
+def record_words(scored: list[dict], *, writer: Writer) -> str:
+    """How many published forecasts of quarters that have come were within their intervals."""
+    if not scored:
+        return writer.text("adjust.no_record")
+    with_inner = [each for each in scored if each["inner"]]
+    counts = {
+        "total": len(scored),
+        "within": sum(each["score"] == WITHIN for each in scored),
+        "level": writer.level,
+        "inner_total": len(with_inner),
+        "inner_within": sum(each["inner"] == WITHIN for each in with_inner),
+        "inner_level": writer.labels.number(INNER_LEVEL, "share"),
+    }
+    return writer.text("adjust.record" if with_inner else "adjust.record_of_one_level", **counts)
+
+
+def answer_word(name: str, answer: str, writer: Writer) -> str:
+    """An answer to a question about a reform; where there is none, why."""
+    if not answer:
+        return ""
+    return writer.text(f"adjust.{name}_none" if answer == "not_asked" else f"effect.{answer}")
+
+
 def number_of(row: dict, writer: Writer) -> str:
     """The number behind an answer, with its interval where it has one."""
     if pd.isna(row["value"]):
@@ -92,11 +125,11 @@ def number_of(row: dict, writer: Writer) -> str:
 def _why(row: dict, found: dict[str, dict], reform: Reform, writer: Writer) -> str:
     reasons, _, reservations = str(row["reasons"]).partition("|")
     said = []
-    for reason in reasons.split():
-        if reason == NOT_COMPARED:
-            said.append(writer.text("adjust.not_compared"))
-        else:
-            said.append(_sentence(reason, found, reform, writer))
+    decided = reasons.split()
+    if NOT_COMPARED in decided:  # says why hours could not be compared, too
+        said.append(writer.text("adjust.not_compared"))
+        decided = [reason for reason in decided if reason not in (NOT_COMPARED, f"{RETURNED}.not_asked")]
+    said += [_sentence(reason, found, reform, writer) for reason in decided]
     beside = reservations.split()
     said += [_sentence(each, found, reform, writer) for each in beside if each == "unkept.yes"]
     unclear = [each.split(".")[0] for each in beside if each not in ("unkept.yes", LATE)]
@@ -112,7 +145,8 @@ def _sentence(reason: str, found: dict[str, dict], reform: Reform, writer: Write
     name, _, answer = reason.partition(".")
     row = found.get(f"{reform.id}.{name}")
     number = "" if row is None else number_of(row, writer)
-    measured = writer.text("adjust.measured", number=number) if number else ""
+    kind = f"measured_{name}" if name in (UNKEPT, MOVED, RELAPSED) else "measured"
+    measured = writer.text(f"adjust.{kind}", number=number) if number else ""
     return writer.text(f"adjust.{name}_{answer}", measured=measured)
 
 

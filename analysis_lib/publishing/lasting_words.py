@@ -122,7 +122,11 @@ def held_line(lasting: ProtectedTable, reform: str, measure: str, *, writer: Wri
         "interval": _interval(lost, writer),
         "quarter": "" if alarm is None or pd.isna(alarm["value"]) else f"{alarm['value']:.0f}",
     }
-    sentence = writer.text(f"lasting.{outcome}" if is_known else "lasting.unknown", **words)
+    rests_on = parts.get("reached", lost)  # told even where the share lost is not
+    is_since = rests_on["comparison"] == "none"  # no regions beside it: a change since, not an effect
+    sentence = writer.text(f"lasting.{outcome if is_known else 'unknown'}{'_since' if is_since else ''}", **words)
+    if rests_on["inference"] == "sampling":
+        sentence += (" " if writer.language == "en" else "") + writer.text("lasting.assumed")
     return Line(RELAPSE, writer.text("lasting.relapse"), writer.text(f"effect.{outcome}"), sentence)
 
 

@@ -6,6 +6,7 @@ from analysis_lib.figures.drivers import term_title
 from analysis_lib.figures.labels import Labels
 from analysis_lib.measures import QuestionnaireMeasure
 from analysis_lib.monitoring.change_account import BY_ACCOUNT
+from analysis_lib.monitoring.forecasts import BY_FORECAST, BY_INNER, BY_PUBLISHED, BY_PUBLISHED_INNER
 from analysis_lib.monitoring.guardrails import BY_GUARDRAIL, BY_VERDICT, LATELY, QUESTIONS, YOUNG_GUARDS
 from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.survey.attrition import BY_AGE_DIFFERENCE, BY_STAYING
@@ -54,9 +55,12 @@ def category_title(labels: Labels, text: Catalogue, by: str, value: str) -> str:
         return _reform_title(labels, text, by, value)
     if by in OF_GUARDRAILS:
         return _guarded_title(labels, text, by, value)
-    if by == "forecast":
+    if by in (BY_FORECAST, BY_INNER):
         made_in, _, ahead = value.partition(".")
-        return text("forecast.made_in", period=labels.period(made_in), ahead=ahead)
+        return text(f"{by}.made_in", period=labels.period(made_in), ahead=ahead)
+    if by in (BY_PUBLISHED, BY_PUBLISHED_INNER):
+        ahead, _, release = value.partition(".")
+        return text(f"{by}.said_in", release=release, ahead=ahead)
     if f"{by}.{value}" in text.texts and by == "forecast_score":
         return text(f"{by}.{value}")
     if by == BY_SCENARIO:

@@ -310,7 +310,7 @@ def _headline(study: Study, cells: list[dict[str, Any]], quarter: Quarter) -> di
 def _show(study: Study, ledger: Ledger, release: Release) -> Path:
     from analysis_lib.publishing.changed_numbers import cells_of
     from analysis_lib.publishing.claim_rows import claims_of, scores_of
-    from analysis_lib.publishing.forecast_rows import forecasts_of
+    from analysis_lib.publishing.forecast_rows import forecast_scores_of, forecasts_of
     from analysis_lib.publishing.releases import results_of, sync_tree
     from analysis_lib.publishing.site import SITE, assemble, site_sha256, swap
 
@@ -329,7 +329,8 @@ def _show(study: Study, ledger: Ledger, release: Release) -> Path:
             level, results = study.config.estimation.confidence_level, results_of(release)
             ledger.record_cells(release.name, cells_of(results, level=level))
             ledger.record_claims(release.name, claims_of(results, study, release.quarter))
-            ledger.record_scores(release.name, scores_of(results, study, release.quarter))
+            scores = [*scores_of(results, study, release.quarter), *forecast_scores_of(results, level=level)]
+            ledger.record_scores(release.name, scores)
             ledger.record_forecasts(release.name, forecasts_of(results))
         ledger.record_publication(release.name, "prepared", **facts)
         link = swap(study, SITE, target)

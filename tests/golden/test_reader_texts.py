@@ -11,13 +11,16 @@ import re
 from pathlib import Path
 
 import pytest
+from sample_adjustments import REGISTER, adjustments, changes, forecasts, scenarios
 from sample_results import national_results, regional_results
 from sample_study import write_combined_study
 
+from analysis_lib.publishing.adjust_pages import render_adjust
+from analysis_lib.publishing.change_pages import render_changes
 from analysis_lib.publishing.details import render_areas, render_details, render_returns
 from analysis_lib.publishing.pages import Report, render_report
 from analysis_lib.quarters import Quarter
-from analysis_lib.study import NATION
+from analysis_lib.study import NATION, Study
 
 HERE = Path(__file__).resolve().parent
 HIDDEN = re.compile(r"<style>.*?</style>|<svg.*?</svg>", re.DOTALL)
@@ -59,6 +62,20 @@ def test_the_texts_of_a_page_are_as_they_were(study, region, language):
 @pytest.mark.parametrize("render", [render_details, render_returns, render_areas], ids=["details", "returns", "areas"])
 def test_the_texts_of_a_further_page_are_as_they_were(study, render, language):
     tables = {name: table for found in national_results(study).values() for name, table in found.items()}
+    seen = visible(render(Report(study, Quarter(2026, 3), NATION, tables, ["P01", "P02"], 1), language))
+    golden = HERE / f"page_{render.__name__.removeprefix('render_')}_{language}.txt"
+    if os.environ.get("JIANFU_UPDATE_GOLDEN"):
+        golden.write_text(seen, encoding="utf-8")
+    assert seen == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("render", [render_adjust, render_changes], ids=["adjust", "changes"])
+def test_the_texts_on_what_to_adjust_and_what_changed_are_as_they_were(tmp_path, render, language):
+    made = write_combined_study(tmp_path / "s")
+    (made.reference / "reforms.toml").write_text(REGISTER, encoding="utf-8")
+    study = Study.open(made.root)
+    tables = {"adjustments": adjustments(study), "scenarios": scenarios(study)} | forecasts(study) | changes(study)
     seen = visible(render(Report(study, Quarter(2026, 3), NATION, tables, ["P01", "P02"], 1), language))
     golden = HERE / f"page_{render.__name__.removeprefix('render_')}_{language}.txt"
     if os.environ.get("JIANFU_UPDATE_GOLDEN"):

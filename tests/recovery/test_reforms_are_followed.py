@@ -45,10 +45,14 @@ def test_a_repeated_look_is_never_narrower_than_a_single_one(world) -> None:
     assert set(looks["outcome"][~single].str.split(".").str[-1]) == {"since"}
 
 
-def test_few_regions_cannot_be_watched_and_say_so(world) -> None:
-    found, _ = world
-    assert any(name.startswith("fewer-shorter.") for name in found.impossible)
-    assert "fewer-shorter" not in set(found.lasting["category"].str.split(".").str[0])
+def test_few_regions_are_watched_by_what_sampling_tells(world) -> None:
+    found, study = world
+    rows = found.lasting[found.lasting["category"].str.startswith("fewer-shorter.")]
+    assert set(rows["inference"]) == {"sampling"}
+    assert set(found.lasting.loc[found.lasting["category"].str.startswith("one-form."), "inference"]) == {"cohort"}
+    tables = [protect(table, name, study=study)
+              for table, name in ((found.looks, "l"), (found.lasting, "r"), (found.accounts, "a"))]  # fmt: skip
+    assert "taken to be as much as sampling makes them" in lasting_answer(*tables, study=study, language="en")
 
 
 def test_what_moved_online_is_said_in_both_languages(world) -> None:

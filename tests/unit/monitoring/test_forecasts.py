@@ -77,6 +77,9 @@ def test_tables_name_who_has_no_forecast():
     rows = pd.concat([series(12).assign(measure="gross"), series(5).assign(measure="new")], ignore_index=True)
     rows = rows.assign(unit="hours_week", region="all", by="", n=900, n_psu=60)
     forecasts, scores, impossible = forecast_tables(rows, ["gross", "new"])
-    assert forecasts["category"].tolist() == [f"2024Q4.{step}" for step in (1, 2, 3, 4)]
+    outer, inner = (forecasts[forecasts["by"] == by] for by in ("forecast", "forecast_inner"))
+    assert outer["category"].tolist() == inner["category"].tolist() == [f"2024Q4.{step}" for step in (1, 2, 3, 4)]
+    assert (outer["ci_low"].to_numpy() < inner["ci_low"].to_numpy()).all()
+    assert (inner["ci_high"].to_numpy() < outer["ci_high"].to_numpy()).all()
     assert set(scores["category"]) == {"error", "naive_error", "covered", "interval_score"}
     assert list(impossible) == ["new"]

@@ -203,6 +203,16 @@ class TestPathOfRegions:
         with pytest.raises(DesignError, match="chance"):
             path_of_panel(group_time(lonely), lonely)
 
+    def test_sampling_errors_stand_in_where_no_two_regions_began_together(self) -> None:
+        seen = panel()
+        own = np.zeros((2, 10, 10)) + 0.2**2 * np.eye(10)
+        lonely = replace(seen, regions=seen.regions[:2], values=seen.values[[0, 9]], starts=seen.starts[[0, 9]],
+                         weights=np.ones(2), sampling=own)  # fmt: skip
+        found = path_of_panel(group_time(lonely), lonely)
+        assert (found.spread, found.df) == ("sampling", math.inf)
+        # The change since the quarter before in two regions: four means, whose own part is correlated by a half.
+        assert found.covariance[0, 0] == pytest.approx(2 * (2 * 2 * 0.2**2 - 2 * 0.5 * 0.2**2))
+
 
 class TestPathOfASeries:
     def test_season_and_level_before_are_taken_out(self) -> None:
@@ -222,6 +232,30 @@ class TestPathOfASeries:
     def test_autocorrelation_leaves_fewer_degrees_of_freedom(self) -> None:
         series = pd.DataFrame({"period": quarters(14), "estimate": np.arange(14.0) % 5})
         assert path_of_series(series, start="2023Q1").df < 8
+
+    def test_a_year_before_is_enough_where_sampling_errors_are_known(self) -> None:
+        values = 20 + np.tile([0.0, 0.5, -0.5, 1.0], 3) + np.where(np.arange(12) >= 4, -2.0, 0.0)
+        series = pd.DataFrame({"period": quarters(12), "estimate": values, "se": 0.3, "df": 40.0})
+        found = path_of_series(series, start="2021Q1")
+        assert found.estimate == pytest.approx(np.full(8, -2.0))
+        assert (found.spread, found.df) == ("sampling", 40.0)
+        assert np.diag(found.covariance) == pytest.approx(np.full(8, 4 * 0.3**2), rel=0.07)  # two quarters, each twice
+        assert relapse(found).outcome == "holds"
+        with pytest.raises(DesignError):
+            path_of_series(series.drop(columns="se"), start="2021Q1")
+
+    def test_quarters_before_that_scatter_more_than_is_assumed_are_believed(self) -> None:
+        values = 20 + np.random.default_rng(6).normal(0, 1, 14)
+        series = pd.DataFrame({"period": quarters(14), "estimate": values, "se": 0.01})
+        assert path_of_series(series, start="2022Q3").spread == "serial"
+        assert path_of_series(series.assign(se=1.0), start="2022Q3").spread == "sampling"
+
+    def test_three_years_before_tell_the_spread_but_never_less_than_sampling(self) -> None:
+        values = 20 + np.random.default_rng(6).normal(0, 0.01, 14)
+        series = pd.DataFrame({"period": quarters(14), "estimate": values, "se": 0.3})
+        found = path_of_series(series, start="2023Q1", autocorrelation=0.0)
+        assert found.spread == "serial"
+        assert found.covariance == pytest.approx(0.3**2 * 4 / 3 * np.eye(2))
 
     @pytest.mark.parametrize(
         ("periods", "start"),
