@@ -498,6 +498,9 @@ def sign(
     name: Annotated[str, typer.Option(help="Who signs.")],
     role: Annotated[str, typer.Option(help="In which role.")],
     accept_jump: Annotated[str, typer.Option(help="Why a headline may move by more than four standard errors.")] = "",
+    accept_coverage: Annotated[
+        str, typer.Option(help="Why it may be published though more regions are silent than study.toml allows.")
+    ] = "",
     study: StudyOption = "data",
     as_json: JsonOption = False,
 ) -> None:
@@ -510,7 +513,7 @@ def sign(
 
     opened = _open(study)
     with study_lock(opened):
-        signed = releases.sign(opened, release, name, role, accept_jump=accept_jump)
+        signed = releases.sign(opened, release, name, role, accept_jump=accept_jump, accept_coverage=accept_coverage)
     _show(signed, as_json, f"{release} signed by {signed['signed_by']} of {releases.SIGNATURES}")
 
 

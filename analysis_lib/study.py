@@ -184,6 +184,9 @@ class Quality(Section):
     recall_pairs: dict[str, str] = Field(
         default_factory=dict, description="recalled measure → the diary measure that it should resemble"
     )
+    min_coverage: float = Field(
+        0.9, ge=0, le=1, description="F33: least share of officials in regions that are heard of; below it, say why"
+    )
     recall_ratio: list[float] = Field(
         default_factory=lambda: [0.5, 2.0], min_length=2, max_length=2, description="usual range of recall over diary"
     )

@@ -69,6 +69,8 @@ def rule_against(estimates: pd.DataFrame, study: Study) -> pd.Series:
     alike = (estimates["estimate"] < ALL_ALIKE) | (estimates["estimate"] > 1 - ALL_ALIKE)
     found["C03"] |= sensitive & (estimates["unit"] == "share") & is_level & alike
     found["C08"] = _above(estimates, "top_two", limits.max_top_two)
+    somebody = ~is_of_nobody(estimates)
+    found = {rule: forbidden & somebody for rule, forbidden in found.items()}
     spare = estimates["residual_df"] if "residual_df" in estimates.columns else pd.Series(0, index=estimates.index)
     found["C13"] = estimates["statistic"].isin(READ_BY_INTERVAL) & ~(spare >= MIN_RESIDUAL_DF)
     rules = pd.Series("", index=estimates.index, dtype=object)
@@ -89,6 +91,11 @@ def _above(estimates: pd.DataFrame, column: str, limit: float) -> pd.Series:
     if column not in estimates.columns:
         return pd.Series(False, index=estimates.index)
     return estimates[column] > limit + ROUNDING_SLACK
+
+
+def is_of_nobody(estimates: pd.DataFrame) -> pd.Series:
+    """F33: cells without a respondent, which hold no number to withhold: not available, as of a silent region."""
+    return (estimates["n"] == 0) & estimates["estimate"].isna()
 
 
 def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) -> pd.Series:

@@ -307,6 +307,7 @@ def quality_lines(report: Report, writer: Writer) -> list[str]:
     rate = pick(report.tables["response"], measure="response_rate") if "response" in report.tables else None
     if rate is not None and pd.notna(rate["value"]) and "sampled" in counts:
         lines.append(text("quality.response", rate=labels.number(rate["value"], "share"), sampled=counts["sampled"]))
+    lines += silent_lines(report, writer)
     if "diary_days" in counts:
         lines.append(text("quality.diaries", days=counts["diary_days"], used=counts["diary_days_used"]))
         problems = {name: counts[f"problems_{name}"] for name in ("rejected", "fixed", "warned")}
@@ -325,6 +326,31 @@ def quality_lines(report: Report, writer: Writer) -> list[str]:
     unit = labels.measures[config.estimation.headline].unit
     lines.append(text("quality.smallest", amount=writer.amount(config.estimation.smallest_change, unit)))
     return [*lines, text("quality.recall"), text("quality.not_for")]
+
+
+def silent_lines(report: Report, writer: Writer) -> list[str]:
+    """Which regions nothing came from, and whom the figures above them then rest on."""
+    if "response" not in report.tables:
+        return []
+    lines, table = [], report.tables["response"].table
+    for what in ("response", "diary"):
+        rows = table[table["measure"] == f"{what}_coverage"]
+        whole = rows.loc[rows["region"] == NATION, "value"]
+        if len(whole):
+            silent = _whole_regions(report.study, set(rows["region"]) - {NATION})
+            places = writer.text("alt.separator").join(map(writer.labels.region, silent))
+            share = writer.labels.number(float(whole.iloc[0]), "share")
+            lines.append(writer.text(f"quality.silent_{what}", places=places, share=share))
+    return lines
+
+
+def _whole_regions(study: Study, codes: set[str]) -> list[str]:
+    """Regions, those that are all of the regions below one named by that one, in the order of the list."""
+    parents = study.regions["parent"]
+    for parent, below in reversed(list(parents.groupby(parents, sort=False))):
+        if parent != NATION and set(below.index) <= codes:
+            codes = codes - set(below.index) | {str(parent)}
+    return [str(code) for code in study.regions.index if code in codes]
 
 
 def _glossary(report: Report, writer: Writer) -> list[tuple[str, str]]:

@@ -53,7 +53,9 @@ def settle(study: Study) -> str:
     return str(last["release"])
 
 
-def sign(study: Study, name: str, signer: str, role: str, *, accept_jump: str = "") -> dict[str, Any]:
+def sign(
+    study: Study, name: str, signer: str, role: str, *, accept_jump: str = "", accept_coverage: str = ""
+) -> dict[str, Any]:
     """Record that a person saw a candidate and stands for it: who, in which role, and the hash of what was seen.
 
     Returns
@@ -73,7 +75,8 @@ def sign(study: Study, name: str, signer: str, role: str, *, accept_jump: str = 
     release, ledger = release_of(study, name), Ledger(study.ledger)
     _refuse(_problems_of(release), release.name)
     seen = release.manifest_sha256
-    more = {"accept_jump": accept_jump} if accept_jump else {}
+    accepted = {"accept_jump": accept_jump, "accept_coverage": accept_coverage}
+    more = {name: why for name, why in accepted.items() if why}
     ledger.record_sign_off(release.name, signer.strip(), role.strip(), seen, **more)
     return {"release": release.name, "manifest_sha256": seen, "signed_by": len(_signed(ledger, release))}
 
@@ -85,7 +88,7 @@ def publish(study: Study, name: str) -> Path:
     ------
     PublicationBlocked
         Without two sign-offs of exactly this content, when something is not what was recorded, when the numbers behind
-        it are out of date, or when its headline jumped and nobody said why.
+        it are out of date, or when its headline jumped, or too many regions are silent, and nobody said why.
     """
     from analysis_lib.publishing.releases import release_of
 
@@ -107,7 +110,28 @@ def publish(study: Study, name: str) -> Path:
             where=release.name,
             fix=f'look for the reason, then jianfu sign {release.name} … --accept-jump "REASON"',
         )
+    covered, least = coverage(release), study.config.quality.min_coverage
+    if covered < least and not any(each.get("accept_coverage") for each in signed.values()):
+        raise PublicationBlocked(
+            f"regions with {1 - covered:.0%} of the officials are silent: {covered:.0%} are covered, {least:.0%} are needed",
+            where=release.name,
+            fix="bring in what is missing, or jianfu sign "
+            f'{release.name} … --accept-coverage "REASON" ([quality] min_coverage in study.toml is the limit)',
+        )
     return _show(study, ledger, release)
+
+
+def coverage(release: Release) -> float:
+    """Share of officials in regions from which anything came, of questionnaires or diaries, whichever is less."""
+    from analysis_lib.publishing.releases import results_of
+
+    rows = [tables["response"].table for tables in results_of(release).values() if "response" in tables]
+    known = [
+        float(value)
+        for table in rows
+        for value in table.loc[table["measure"].str.endswith("_coverage") & (table["region"] == NATION), "value"]
+    ]
+    return min(known, default=1.0)
 
 
 def publish_again(study: Study, name: str) -> Path:

@@ -329,6 +329,9 @@ def _estimates(rows: pd.DataFrame, asked: _Asked, later: set[str] | None = None)
     frame = pd.concat(frames, ignore_index=True)
     statistics = {key: item.statistic for key, item in zip(asked.measures, variables, strict=True)}
     uncertain = frame["df"] < 1
+    # A combined measure can be reckoned for those without a diary of their own; of them alone it says nothing.
+    frame["estimate"] = frame["estimate"].mask(frame["n"] == 0)
+    uncertain |= frame["n"] == 0
     return frame.assign(
         statistic=frame["measure"].map(statistics),
         unit=frame["measure"].map({key: measure.unit for key, measure in asked.measures.items()}),

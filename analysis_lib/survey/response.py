@@ -9,6 +9,7 @@ from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.estimation import share
+from analysis_lib.survey.weighting import silent_regions
 from analysis_lib.tables.contracts import check
 
 RATES = ["response_rate", "diary_rate"]
@@ -29,7 +30,9 @@ def estimate_response(sample: pd.DataFrame, officials: pd.DataFrame, *, study: S
     Returns
     -------
     pandas.DataFrame
-        Rows of the contract ``estimates``, ``n`` being those drawn (asked); empty without a sample list.
+        Rows of the contract ``estimates``, ``n`` being those drawn (asked); empty without a sample list. Where regions are
+        silent, ``…_coverage`` says which share of the officials lives in the others: of the nation, and zero of each
+        silent region. It is known from the sample list, without error.
     """
     page_level = study.config.estimation.page_level
     regions = study.regions_at(page_level)
@@ -39,6 +42,7 @@ def estimate_response(sample: pd.DataFrame, officials: pd.DataFrame, *, study: S
         diary_rate=sample["respondent_id"].isin(with_diary).astype(float).where(sample["has_diary_task"]),
         page=[next((code for code in study.ancestors(region) if code in regions), "") for region in sample["region"]],
     )
+    drawn = _with_design(drawn, study)
     design = SurveyDesign.of_study(study, weight="base_weight")
     frames = []
     for rate in RATES:
@@ -46,7 +50,35 @@ def estimate_response(sample: pd.DataFrame, officials: pd.DataFrame, *, study: S
             found = share(drawn, rate, design=design, by=by, confidence_level=study.config.estimation.confidence_level)
             region = found["category"] if by else NATION
             frames.append(found[ESTIMATED].assign(measure=rate, region=region))
-    return _as_estimates(frames, statistic="share", unit="share", quarter=quarter)
+    rates = _as_estimates(frames, statistic="share", unit="share", quarter=quarter)
+    asked = drawn[drawn["has_diary_task"]]
+    covered = [
+        _coverage(drawn, "base_weight", drawn["response_rate"], "response_coverage"),
+        _coverage(asked, "diary_base_weight", asked["diary_rate"], "diary_coverage"),
+    ]
+    return pd.concat(
+        [rates, _as_estimates(covered, statistic="ratio", unit="share", quarter=quarter)], ignore_index=True
+    )
+
+
+def _with_design(drawn: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The sample list with stratum and work unit under the names that official-quarters have them."""
+    design = study.config.design
+    stratum = drawn[design.stratum].astype(str) if design.stratum else NATION
+    return drawn.assign(stratum=stratum, psu=drawn[design.psu if design.psu else "respondent_id"].astype(str))
+
+
+def _coverage(drawn: pd.DataFrame, weight: str, answered: pd.Series, measure: str) -> pd.DataFrame:
+    """What share of the officials lives in regions that are heard of; no rows where all of them are."""
+    is_silent = silent_regions(drawn, answered.to_numpy() > 0)
+    if not is_silent.any():
+        return pd.DataFrame()
+    silent = drawn[is_silent].groupby("region").agg(n=("respondent_id", "size"), n_psu=("psu", "nunique"))
+    heard = float(drawn.loc[~is_silent, weight].sum() / drawn[weight].sum())
+    nation = pd.DataFrame({"n": len(drawn), "n_psu": drawn["psu"].nunique()}, index=pd.Index([NATION], name="region"))
+    frame = pd.concat([nation, silent]).reset_index()
+    frame["estimate"] = frame["ci_low"] = frame["ci_high"] = [heard, *[0.0] * len(silent)]
+    return frame.assign(measure=measure, se=0.0, df=float("nan"), deff=float("nan"))
 
 
 def count_returns(
@@ -85,6 +117,7 @@ def count_problems(problems: pd.DataFrame) -> pd.DataFrame:
 
 def _as_estimates(frames: list[pd.DataFrame], *, statistic: str, unit: str, quarter: Quarter) -> pd.DataFrame:
     columns = ["measure", "region", *ESTIMATED]
+    frames = [frame for frame in frames if len(frame)]
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
     whole = {"n": "int64", "n_psu": "int64"}
     kinds = {"measure": str, "region": str} | {name: whole.get(name, "float64") for name in ESTIMATED}

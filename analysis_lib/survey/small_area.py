@@ -134,7 +134,7 @@ def estimate_small_areas(
         Rows of the contract ``estimates`` for the regions of ``level`` and for the regions above them (benchmarks).
         Every measure, statistic, category and period is modelled on its own.
     auxiliary : pandas.DataFrame
-        As `area_auxiliary` makes it: indexed by region, ``officials`` and the covariates, nothing missing.
+        As `area_auxiliary` makes it: indexed by region, ``officials`` and the covariates; an area without them is not modelled.
     method : str
         How the model variance is found: ``reml``, ``ml`` or ``moments``.
     benchmark_to : str
@@ -246,11 +246,12 @@ def _areas_of_series(
     method: Method,
     benchmark_to: Benchmark,
 ) -> tuple[pd.DataFrame, FayHerriot, Diagnostics]:
-    own = rows.reindex(areas)
+    own, is_known = rows.reindex(areas), np.isfinite(covariates).all(axis=1)
+    covariates = np.nan_to_num(covariates)
     n = own["n"].fillna(0).to_numpy(np.int64)
     value, se, df = (own[name].to_numpy(float) for name in ("estimate", "se", "df"))
     smoothed = smooth_variances(se**2, n, np.nan_to_num(df))
-    has_direct = np.isfinite(value) & (n > 0)
+    has_direct = np.isfinite(value) & (n > 0) & is_known
     model = fit(value[has_direct], smoothed[has_direct], covariates[has_direct], method)
     diagnostics = diagnose(model)
     modelled = _everywhere(model, covariates, has_direct)
@@ -262,7 +263,7 @@ def _areas_of_series(
     cv = np.divide(np.sqrt(smoothed), expected, out=np.full(len(n), np.inf), where=expected > 0)
     is_direct = np.isfinite(se) & (cv <= limits.unreliable_cv)
     kind = np.where(is_direct, DIRECT, MODEL if diagnostics.passes else WITHHELD)
-    kind = np.where(n < limits.min_respondents, WITHHELD, kind)
+    kind = np.where((n < limits.min_respondents) | ((kind == MODEL) & ~is_known), WITHHELD, kind)
 
     root = np.sqrt(modelled.mse)
     bounds = t_interval(
@@ -318,6 +319,8 @@ def _benchmarked(
     value, mse = modelled.estimate.copy(), modelled.mse.copy()
     for parent in dict.fromkeys(parents):
         target = float(direct.get(parent, np.nan))
+        if parent in direct.index and np.isnan(target):
+            continue  # a silent region: none of its areas shows anything
         if np.isnan(target):
             raise UsageError(
                 f"region {parent} has no direct estimate to be the benchmark",
@@ -342,12 +345,15 @@ def _read_auxiliary(auxiliary: pd.DataFrame, areas: list[str]) -> tuple[np.ndarr
             "the sizes of the areas are missing", where="auxiliary", fix=did_you_mean(OFFICIALS, auxiliary.columns)
         )
     table = auxiliary.reindex(areas).astype(float)
-    gaps = [str(column) for column in table.columns if not np.isfinite(table[column]).all()]
-    if gaps:
+    covariates = table.drop(columns=OFFICIALS)
+    gaps = [str(column) for column in covariates if not np.isfinite(covariates[column]).any()]
+    if gaps or not np.isfinite(table[OFFICIALS]).all():
         raise DesignError(
-            f"columns {gaps} are not known for every area", where="auxiliary", fix="drop them, or pool more quarters"
+            f"columns {gaps or [OFFICIALS]} are not known for {'any' if gaps else 'every'} area",
+            where="auxiliary",
+            fix="drop them, or pool more quarters" if gaps else "list every area of today in reference/population.csv",
         )
-    covariates = table.drop(columns=OFFICIALS).to_numpy()
+    covariates = covariates.to_numpy()
     return np.column_stack([np.ones(len(areas)), covariates]), table[OFFICIALS].to_numpy()
 
 
@@ -355,6 +361,12 @@ def _officials(official_quarters: pd.DataFrame, study: Study, level: str, codes:
     path = study.reference / "population.csv"
     if path.is_file():
         listed = read_reference_csv(path, ["region", "officials"])
+        if unknown := sorted(set(listed["region"]) - set(study.regions.index)):
+            raise InputRejected(
+                f"{unknown[0]!r} is not listed in regions.csv",
+                where="reference/population.csv",
+                fix="use the codes of today; add up or divide the officials of regions that merged or were split",
+            )
         counted = listed["officials"].astype(float)
         if strangers := sorted({*listed["region"]} - {NATION, *study.regions.index}):
             raise InputRejected(

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from analysis_lib.errors import DesignError, InputRejected, did_you_mean
-from analysis_lib.study import Study
+from analysis_lib.study import NATION, Study
 from analysis_lib.survey.calibration import Calibration, calibrate, margin, one_hot
 from analysis_lib.tables.contracts import CONTRACTS, check
 
@@ -82,11 +82,13 @@ def adjust_for_nonresponse(official_quarters: pd.DataFrame, sample: pd.DataFrame
 
     A class without an answer is merged with its siblings under the next coarser column (the classes of its stratum,
     when the stratum comes first), again and again, but never across the coarsest column.
+
+    A region without a single answer is known to nobody: its officials are stood for by the others of the region above
+    it, or of the nation where that one is silent too (`silent_regions` says which, `survey/response.py` how many).
     """
     if sample.empty:
         return official_quarters
-    classes = study.config.design.nonresponse_classes
-    for column in classes:
+    for column in study.config.design.nonresponse_classes:
         if column not in sample.columns:
             raise InputRejected(
                 f"column {column!r} is not in the sample list",
@@ -102,9 +104,9 @@ def adjust_for_nonresponse(official_quarters: pd.DataFrame, sample: pd.DataFrame
     has_diaries = pd.Series(with_diary).groupby(sample["quarter"].to_numpy()).transform("any").to_numpy()
     asked = sample["has_diary_task"].to_numpy(bool) & has_diaries
     diary_weight = np.full(len(sample), np.nan)
-    diary_weight[asked] = _adjusted(sample[asked], "diary_base_weight", with_diary[asked], classes, "diary")
+    diary_weight[asked] = _adjusted(sample[asked], "diary_base_weight", with_diary[asked], study, "diary")
     weights = sample[PERSON].assign(
-        weight=_adjusted(sample, "base_weight", answered, classes, "questionnaire"), diary_weight=diary_weight
+        weight=_adjusted(sample, "base_weight", answered, study, "questionnaire"), diary_weight=diary_weight
     )
     joined = official_quarters[PERSON].merge(weights, on=PERSON, how="left", validate="1:1")
     has_diary = official_quarters["has_diary"].to_numpy(bool)
@@ -116,13 +118,54 @@ def adjust_for_nonresponse(official_quarters: pd.DataFrame, sample: pd.DataFrame
     )
 
 
-def _adjusted(sample: pd.DataFrame, weight: str, answered: np.ndarray, classes: list[str], what: str) -> np.ndarray:
+def _adjusted(sample: pd.DataFrame, weight: str, answered: np.ndarray, study: Study, what: str) -> np.ndarray:
     """Adjusted weight of each row of the sample; rows that did not answer get the weight they gave away."""
-    label = _weighting_classes(sample, answered, classes, what)
-    base = sample[weight].to_numpy(float)
-    drawn = pd.Series(base).groupby(label).transform("sum")
-    kept = pd.Series(np.where(answered, base, 0.0)).groupby(label).transform("sum")
-    return base * (drawn / kept).to_numpy()
+    is_silent = silent_regions(sample, answered)
+    base, adjusted = sample[weight].to_numpy(float), np.zeros(len(sample))
+    heard, kept = sample[~is_silent], np.where(answered, base, 0.0)[~is_silent]
+    label = _weighting_classes(heard, answered[~is_silent], study.config.design.nonresponse_classes, what)
+    factor = pd.Series(base[~is_silent]).groupby(label).transform("sum") / pd.Series(kept).groupby(label).transform(
+        "sum"
+    )
+    adjusted[~is_silent] = base[~is_silent] * factor.to_numpy()
+    return _stand_for_silent(adjusted, sample, base, is_silent, study)
+
+
+def silent_regions(sample: pd.DataFrame, answered: np.ndarray) -> np.ndarray:
+    """Rows of regions in which nobody answered in a quarter in which others did.
+
+    Parameters
+    ----------
+    sample : pandas.DataFrame
+        Contract ``sample``, or those of it who were asked.
+    answered : numpy.ndarray
+        Whether each row did.
+    """
+    silent = (
+        _lacks(answered, _numbered(sample, ["quarter", "region"])) & ~sample["region"].isin(["", NATION]).to_numpy()
+    )
+    return silent & ~_lacks(answered, _numbered(sample, ["quarter"]))
+
+
+def _stand_for_silent(
+    weights: np.ndarray, sample: pd.DataFrame, base: np.ndarray, is_silent: np.ndarray, study: Study
+) -> np.ndarray:
+    """Weights of those heard, raised by what silent regions weigh: within the nearest region above that was heard."""
+    quarter, region = sample["quarter"].to_numpy(), sample["region"].to_numpy()
+    for when, silent in sorted({*zip(quarter[is_silent], region[is_silent], strict=True)}):
+        lost = base[is_silent & (quarter == when) & (region == silent)].sum()
+        here = ~is_silent & (quarter == when)
+        above = [
+            {code for code in set(region[here]) if _is_within(code, place, study)}
+            for place in (*study.ancestors(silent)[1:], NATION)
+        ]
+        inside = here & np.isin(region, sorted(next(filter(None, above))))
+        weights = np.where(inside, weights * (1 + lost / weights[inside].sum()), weights)
+    return weights
+
+
+def _is_within(code: str, place: str, study: Study) -> bool:
+    return place == NATION or place in study.ancestors(code)
 
 
 def _weighting_classes(sample: pd.DataFrame, answered: np.ndarray, classes: list[str], what: str) -> np.ndarray:
@@ -322,6 +365,7 @@ def stored_calibration(official_quarters: pd.DataFrame, weight: str, *, study: S
 def _auxiliaries(people: pd.DataFrame, quarter: str, study: Study) -> tuple[sparse.csr_array, np.ndarray]:
     """Indicators of the categories of a quarter's margins, and their totals."""
     margins = study.margins
+    places = {"region", *study.regions["level"]}
     of_quarter = None if margins is None else margins[margins["quarter"] == quarter]
     if of_quarter is None or of_quarter.empty:
         raise InputRejected(
@@ -336,7 +380,24 @@ def _auxiliaries(people: pd.DataFrame, quarter: str, study: Study) -> tuple[spar
                 fix=did_you_mean(str(name), [str(column) for column in people.columns]),
             )
         known = dict(zip(rows["category"], rows["total"], strict=True))
+        if name in places:
+            known = _totals_of_heard(known, set(people[name]), study)
         code, wanted = margin(people[name], known, name=f"{name} of {quarter}")
         columns.append(one_hot(code, len(wanted)))
         totals.append(wanted)
     return sparse.csr_array(sparse.hstack(columns, format="csr")), np.concatenate(totals)
+
+
+def _totals_of_heard(totals: dict[str, float], heard: set[str], study: Study) -> dict[str, float]:
+    """Totals of the regions with an answer, raised by those of silent ones as `adjust_for_nonresponse` raises weights."""
+    known = {code: total for code, total in totals.items() if code in heard}
+    for code, lost in totals.items():
+        if code in heard or code not in study.regions.index or not lost:
+            continue
+        above = [*study.ancestors(code)[1:], NATION]
+        inside = next(
+            within for place in above if (within := [each for each in known if _is_within(each, place, study)])
+        )
+        whole = sum(known[each] for each in inside)
+        known |= {each: known[each] * (1 + lost / whole) for each in inside}
+    return known

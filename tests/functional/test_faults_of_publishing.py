@@ -116,6 +116,19 @@ def test_f34_a_headline_that_jumps_waits_until_somebody_says_why(study: Study) -
     assert any(each.get("accept_jump") == "a new diary" for each in Ledger(study.ledger).sign_offs(release.name))
 
 
+def test_f33_a_release_in_which_too_many_regions_are_silent_waits_until_somebody_says_why(study: Study) -> None:
+    silent = row("diary_coverage", "share", "ratio", 0.8, 0.0, region="all", period=str(QUARTER))
+    tables = {"response": protected(study, "response", [silent])}
+    release = build_release(study, QUARTER, {"01-response-and-quality": tables})
+    ledger = Ledger(study.ledger)
+    ledger.record_release(str(QUARTER), release.name, made_from="made", manifest_sha256=release.manifest_sha256)
+    sign(study, release)
+    with pytest.raises(PublicationBlocked, match="20% of the officials are silent: 80% are covered, 90% are needed"):
+        releases.publish(study, release.name)
+    releases.sign(study, release.name, "A. Reader", "statistician", accept_coverage="flooded, comes next quarter")
+    releases.publish(study, release.name)
+
+
 # -- back, and corrected -------------------------------------------------------------------------------
 
 

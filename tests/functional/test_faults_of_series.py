@@ -5,48 +5,72 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ingest_study import ANSWERS, DIARY, SAMPLE, STUDY_TOML
 
 from analysis_lib import pipeline
+from analysis_lib.disclosure.protect import protect
 from analysis_lib.errors import InputRejected
+from analysis_lib.publishing.pages import Report, silent_lines
+from analysis_lib.publishing.sentences import Writer
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.scaffold import init_study
 from analysis_lib.running.study_check import check_study
 from analysis_lib.study import Study
 from analysis_lib.survey.estimation import estimate, estimate_change
+from analysis_lib.survey.response import estimate_response
 from analysis_lib.tables.store import Store
 
 QUARTERS = ["2025Q4", "2026Q1"]
 DESIGN = '[design]\nstratum = "tier"\npsu = ""\nnonresponse_classes = []\n[estimation]\nlevels = ["province"]\ncategories = []\n'
-MEASURES = '[work]\nkind = "questionnaire"\ntitle_zh = "问"\ntitle_en = "work"\ncolumns = ["work_hours"]\n'
+SAMPLE_OF_DIARIES = SAMPLE.replace(
+    "has_diary_task =", 'diary_base_weight = { from = "weight", type = "weight" }\nhas_diary_task =', 1
+)
+DAYS = '[diary]\nrepresents = "one_day"\nmin_episodes = 0\nmust_fill_the_day = false\n'
+HOURS = '[gross]\ntitle_zh = "总"\ntitle_en = "gross"\ngroups = ["meeting"]\n'
+MEASURES = HOURS + '[work]\nkind = "questionnaire"\ntitle_zh = "问"\ntitle_en = "work"\ncolumns = ["work_hours"]\n'
 REGIONS = {"P01": "省甲", "P02": "省乙", "P03": "省丙"}
 CHANGES = "old,new,quarter,kind,share,source,name_zh,name_en\n"
 
 
-def make(folder: Path, codes: dict[str, list[str]], *, regions: list[str], changes: str = "") -> Store:
-    """A study of a sample list and a questionnaire; quarter → the region code of each block of 25 officials."""
+def make(
+    folder: Path, codes: dict[str, list[str]], *, regions: list[str], changes: str = "", with_diaries: str = ""
+) -> Store:
+    """A study of a sample list and a questionnaire; quarter → the region code of each block of 25 officials.
+
+    Officials of regions named in ``with_diaries`` keep diaries too, of as many hours of meetings as their block's number.
+    """
     init_study(folder)
     reference = folder / "reference"
     texts = 'headline = "work"\nnested = ["work"]\nside_by_side = []\n'
-    (folder / "study.toml").write_text(STUDY_TOML + DESIGN + texts, encoding="utf-8")
+    (folder / "study.toml").write_text(STUDY_TOML + DESIGN + texts + DAYS, encoding="utf-8")
     (reference / "measures.toml").write_text(MEASURES, encoding="utf-8")
     listed = "".join(f"{code},all,province,{code},Province {code}\n" for code in regions)
     (reference / "regions.csv").write_text("code,parent,level,name_zh,name_en\n" + listed, encoding="utf-8")
     if changes:
         (reference / "region_changes.csv").write_text(CHANGES + changes, encoding="utf-8")
-    for version, text in {"list": SAMPLE, "answers": ANSWERS, "diary": DIARY}.items():
+    for version, text in {"list": SAMPLE_OF_DIARIES, "answers": ANSWERS, "diary": DIARY}.items():
         (reference / "instruments" / f"{version}.toml").write_text(text, encoding="utf-8")
     store = Store(Study.open(folder))
     for quarter, blocks in codes.items():
         people = [(f"E{i:03d}", blocks[i // 25], ("county", "town")[i % 2], 1 + i % 7) for i in range(25 * len(blocks))]
-        sample = "".join(f"{who},{code},{tier},{weight},0\n" for who, code, tier, weight in people)
+        asked = int(bool(with_diaries))
+        sample = "".join(f"{who},{code},{tier},{weight},{asked}\n" for who, code, tier, weight in people)
         hours = "".join(
             f"{who},x,2026-02-01 10:00,{30 + (7 * i) % 23 + int(quarter[-1])},3\n" for i, (who, *_) in enumerate(people)
         )
         _receive(store, quarter, "list", "sample", "id,region,tier,weight,diary\n" + sample)
         _receive(store, quarter, "answers", "questionnaire", "id,name,submitted,hours,meetings\n" + hours)
+        day = Quarter.parse(quarter).first_day
+        episodes = "".join(
+            f"{who},{day},08:00,{9 + i // 25:02d}:{i % 5}0,M1,2\n"
+            for i, (who, code, *_) in enumerate(people)
+            if code in with_diaries
+        )
+        if episodes:
+            _receive(store, quarter, "diary", "episodes", "id,date,start,end,activity,value\n" + episodes)
     return store
 
 
@@ -133,3 +157,40 @@ def test_f32_check_tells_what_the_table_would_do_and_counts_the_rows(tmp_path: P
     read_as = problems[problems["rule"] == "F32"]
     assert read_as[["cells", "action"]].to_numpy().tolist() == [[25, "fixed"]]
     assert "renamed P02 in 2026Q1" in read_as["message"].iloc[0]
+
+
+# -- F33: nothing comes from a region -------------------------------------------------------------------
+
+
+def test_f33_a_region_without_a_diary_is_not_available_and_the_nation_rests_on_the_others(tmp_path: Path) -> None:
+    store = make(tmp_path / "s", {"2026Q1": ["P01", "P02", "P03"]}, regions=[*REGIONS], with_diaries="P01 P02")
+    quarter, study = Quarter.parse("2026Q1"), store.study
+    officials = pipeline.officials_in(store, quarter)
+    found = estimate(
+        officials, ["gross", "work"], study=study, periods={"2026Q1": ["2026Q1"]}, regions=["all", *REGIONS]
+    )
+    hours = protect(found, "hours", study=study)
+    rows = {(row["measure"], row["region"]): row for row in hours.table.to_dict("records")}
+    assert rows["gross", "P03"]["mark"] == "x"
+    assert np.isnan(rows["gross", "P03"]["value"])
+    assert {rows["work", code]["mark"] for code in REGIONS} == {""}  # their questionnaires came
+    kept = officials[officials["has_diary"]]
+    expected = np.average(kept["gross"], weights=kept["diary_weight"])
+    assert found.set_index(["measure", "region"])["estimate"]["gross", "all"] == pytest.approx(expected, abs=1e-12)
+    sample = pipeline.ingest(store, quarter)["sample"]
+    assert kept["diary_weight"].sum() == pytest.approx(sample["diary_base_weight"].fillna(0).sum())  # all are stood for
+
+
+def test_f33_the_share_of_officials_that_is_covered_is_told_with_the_silent_regions(tmp_path: Path) -> None:
+    store = make(tmp_path / "s", {"2026Q1": ["P01", "P02", "P03"]}, regions=[*REGIONS], with_diaries="P01 P02")
+    quarter, study = Quarter.parse("2026Q1"), store.study
+    officials, sample = pipeline.officials_in(store, quarter), pipeline.ingest(store, quarter)["sample"]
+    response = protect(estimate_response(sample, officials, study=study, quarter=quarter), "response", study=study)
+    told = response.table[response.table["measure"].str.endswith("_coverage")]
+    assert told[["measure", "region", "value", "mark"]].to_numpy().tolist() == [
+        ["diary_coverage", "all", 0.67, ""],
+        ["diary_coverage", "P03", 0.0, ""],
+    ]
+    report = Report(study, quarter, "all", {"response": response}, [*REGIONS], 1)
+    assert "P03" in silent_lines(report, Writer(study, "en"))[0]
+    assert "67%" in silent_lines(report, Writer(study, "zh"))[0]

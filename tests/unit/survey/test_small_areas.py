@@ -128,10 +128,21 @@ def test_a_share_of_people_has_no_area_model(study, auxiliary):
         estimated(study, county_rows(study, statistic="share"), auxiliary)
 
 
-def test_a_covariate_with_a_gap_is_refused(study, auxiliary):
+def test_an_area_without_a_covariate_is_not_modelled_and_shows_what_it_has_itself(study, auxiliary):
     auxiliary.iloc[2, 0] = np.nan
+    found = estimated(study, county_rows(study), auxiliary)
+    is_third = found.index == auxiliary.index[2]
+    assert found.loc[is_third, "kind"].isin(["direct", "withheld"]).all()
+    assert (found.loc[~is_third, "kind"] != "withheld").any()
+
+
+def test_a_covariate_that_no_area_has_and_an_area_of_unknown_size_are_refused(study, auxiliary):
     with pytest.raises(DesignError, match="recall_gross"):
+        estimated(study, county_rows(study), auxiliary.assign(recall_gross=np.nan))
+    auxiliary.iloc[2, -1] = np.nan
+    with pytest.raises(DesignError, match="officials") as caught:
         estimated(study, county_rows(study), auxiliary)
+    assert "population.csv" in caught.value.fix
 
 
 def test_a_population_list_of_regions_that_went_is_refused(study, tmp_path):

@@ -101,3 +101,29 @@ def test_without_classes_everybody_of_the_quarter_stands_in(tmp_path: Path) -> N
     study = write_study(tmp_path, study_toml=STUDY_TOML + "[design]\nnonresponse_classes = []\n")
     adjusted = adjust_for_nonresponse(answered(SAMPLE, "A"), SAMPLE, study=study)
     assert adjusted["weight"].tolist() == [19]
+
+
+def in_counties(*counties: str) -> pd.DataFrame:
+    """Two officials in each county, a stratum of its own, each standing for ten."""
+    rows = [(name, county, "village", 10.0, 10.0) for county in counties for name in (f"{county}a", f"{county}b")]
+    return drawn(*rows).assign(region=[row[1] for row in rows])
+
+
+def weights(study: Study, sample: pd.DataFrame, *silent: str) -> dict[str, float]:
+    """Sums of adjusted diary weights by county, nobody in the silent ones having kept a diary."""
+    rows = sample.assign(has_diary=~sample["region"].isin(silent))
+    officials = rows[["respondent_id", "quarter", "region", "stratum", "has_diary"]].assign(
+        psu=rows["respondent_id"], weight=rows["base_weight"], diary_weight=rows["diary_base_weight"]
+    )
+    adjusted = adjust_for_nonresponse(officials, sample, study=study)
+    return adjusted.groupby("region")["diary_weight"].sum().to_dict()
+
+
+def test_f33_a_silent_county_is_stood_for_by_the_others_of_its_province(study: Study) -> None:
+    sample = in_counties("C0101", "C0102", "C0201", "C0202")
+    assert weights(study, sample, "C0102") == {"C0101": 40, "C0102": 0, "C0201": 20, "C0202": 20}
+
+
+def test_f33_a_silent_province_is_stood_for_by_the_nation_and_the_whole_is_kept(study: Study) -> None:
+    sample = in_counties("C0101", "C0102", "C0201", "C0202")
+    assert weights(study, sample, "C0101", "C0102") == {"C0101": 0, "C0102": 0, "C0201": 40, "C0202": 40}
