@@ -105,17 +105,22 @@ class Periods:
     change : tuple of (str, list of str, list of str)
         Label, earlier and later quarters of the change reported: from the same quarter a year ago,
         else from the first quarter there is. The first quarter of a series has no earlier one.
+    unbroken : list of str
+        The quarters of the series since the last one that is missing: what is counted in quarters needs them all.
     """
 
     quarter: dict[str, list[str]]
     pooled: dict[str, list[str]]
     series: dict[str, list[str]]
     change: tuple[str, list[str], list[str]]
+    unbroken: list[str]
 
 
 def periods(run: RunParameters) -> Periods:
     """The periods of a unit, from the quarters that have data."""
-    with_data = [quarter for quarter in Store(run.study, run.as_of).quarters_with_data() if quarter <= run.quarter]
+    store = Store(run.study, run.as_of)
+    with_data = [quarter for quarter in store.quarters_with_data() if quarter <= run.quarter]
+    missing = store.missing_quarters(run.quarter)
     this = {str(run.quarter): [str(run.quarter)]}
     pool = run.study.config.estimation.pool_quarters
     window = [run.quarter.shift(-step) for step in reversed(range(pool))]
@@ -128,6 +133,7 @@ def periods(run: RunParameters) -> Periods:
         pooled=this | pooled,
         series={str(quarter): [str(quarter)] for quarter in with_data},
         change=(f"{base}→{run.quarter}", [str(base)] if base < run.quarter else [], [str(run.quarter)]),
+        unbroken=[str(each) for each in with_data if each > max(missing, default=each.shift(-1))],
     )
 
 

@@ -59,10 +59,21 @@ class Calendar(Section):
     revised_days: int = Field(90, ge=0, description="days after the due day from which a quarter counts as revised")
     final_days: int = Field(365, ge=1, description="days after the due day from which a quarter is final")
 
+    not_held: dict[str, dict[Literal["zh", "en"], str]] = Field(
+        default_factory=dict, description="quarters without a survey → why, in both languages"
+    )
+
     @field_validator("first", "last")
     @classmethod
     def _is_quarter(cls, text: str) -> str:
         return str(Quarter.parse(text))
+
+    @field_validator("not_held")
+    @classmethod
+    def _says_why(cls, not_held: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        if any({*why} != {"zh", "en"} or not all(text.strip() for text in why.values()) for why in not_held.values()):
+            raise ValueError('each needs its reason: "2025Q2" = { zh = "…", en = "…" }')
+        return {str(Quarter.parse(text)): why for text, why in not_held.items()}
 
     @model_validator(mode="after")
     def _is_revised_before_it_is_final(self) -> Self:

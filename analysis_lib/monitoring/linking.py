@@ -16,6 +16,7 @@ from scipy import stats
 
 from analysis_lib.errors import DesignError, InputRejected
 from analysis_lib.monitoring.ratios import fieller
+from analysis_lib.quarters import Quarter
 from analysis_lib.region_changes import RegionChanges
 from analysis_lib.study import NATION, Study, read_reference_csv
 from analysis_lib.survey.design import SurveyDesign
@@ -259,6 +260,29 @@ def broken_at_borders(series: pd.DataFrame, changes: RegionChanges) -> pd.DataFr
             first = own[own >= str(quarter)].min()
             is_break |= (series["region"] == region) & (series["period"] == first)
     return series.assign(is_break=is_break)
+
+
+def with_gaps(series: pd.DataFrame) -> pd.DataFrame:
+    """A series with an empty row for each quarter between its first and last that it has none of.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        Contract ``estimates``, the quarters as periods; further columns of truth values are false in added rows.
+    """
+    if series.empty:
+        return series
+    first, last = (Quarter.parse(end(series["period"])) for end in (min, max))
+    missing = [str(each) for each in Quarter.span(first, last) if str(each) not in set(series["period"])]
+    if not missing:
+        return series
+    named = ["measure", "statistic", "unit", "region", "by", "category"]
+    added = series[named].drop_duplicates().merge(pd.DataFrame({"period": missing}), how="cross")
+    added = added.reindex(columns=series.columns).assign(n=0, n_psu=0)
+    truths = series.select_dtypes(bool).columns
+    added[truths] = False
+    whole = pd.concat([series, added.astype(series.dtypes)], ignore_index=True)
+    return whole.sort_values("period", kind="stable", ignore_index=True)
 
 
 def _scaled(rows: pd.DataFrame, factor: float, relative: float, confidence_level: float) -> pd.DataFrame:

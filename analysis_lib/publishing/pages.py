@@ -308,6 +308,12 @@ def quality_lines(report: Report, writer: Writer) -> list[str]:
     if rate is not None and pd.notna(rate["value"]) and "sampled" in counts:
         lines.append(text("quality.response", rate=labels.number(rate["value"], "share"), sampled=counts["sampled"]))
     lines += silent_lines(report, writer)
+    not_held = report.study.config.calendar.not_held
+    lines += [
+        text("quality.not_held", quarter=labels.period(quarter), reason=not_held[quarter][writer.language])  # pyright: ignore[reportArgumentType]
+        for quarter in sorted(not_held)
+        if quarter < report.period
+    ]
     if "diary_days" in counts:
         lines.append(text("quality.diaries", days=counts["diary_days"], used=counts["diary_days_used"]))
         problems = {name: counts[f"problems_{name}"] for name in ("rejected", "fixed", "warned")}
@@ -338,7 +344,7 @@ def silent_lines(report: Report, writer: Writer) -> list[str]:
         whole = rows.loc[rows["region"] == NATION, "value"]
         if len(whole):
             silent = _whole_regions(report.study, set(rows["region"]) - {NATION})
-            places = writer.text("alt.separator").join(map(writer.labels.region, silent))
+            places = writer.text("answer.and").join(map(writer.labels.region, silent))
             share = writer.labels.number(float(whole.iloc[0]), "share")
             lines.append(writer.text(f"quality.silent_{what}", places=places, share=share))
     return lines

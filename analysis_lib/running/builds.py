@@ -56,8 +56,11 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
         When the last of the quarters is not complete: half an assessment is not published.
     PublicationBlocked
         When a method version was raised and the change log does not say why.
+    InputRejected
+        When a quarter between others has no data and is not declared as not held.
     """
     refuse_unexplained_methods()
+    Store(study).refuse_gaps(max(quarters))
     ledger = Ledger(study.ledger)
     settle(study)
     index = study.reports / "preview" / "index.html"

@@ -64,6 +64,14 @@ def check_study(study: Study, store: Store, quarters: list[Quarter]) -> list[str
     _refuse_unknown_items(study)
     warnings = [] if set(study.regions.index) - {NATION} else ["regions.csv lists no region: everything is national"]
     warnings += [f"{REGION_CHANGES}: {sentence}" for sentence in study.region_changes.told()]
+    if (held := store.quarters_with_data()) and (missing := set(store.missing_quarters(max(held)))):
+        declared = study.config.calendar.not_held
+        warnings += [
+            f"{each}: not held, a gap with [x] in series"
+            if str(each) in declared
+            else f"{each}: no data; a build will refuse"
+            for each in sorted(missing)
+        ]
     people: Columns = {}
     for quarter in store.quarters_with_data():
         columns, grains = _given(study, store, quarter)

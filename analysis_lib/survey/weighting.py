@@ -128,7 +128,7 @@ def _adjusted(sample: pd.DataFrame, weight: str, answered: np.ndarray, study: St
         "sum"
     )
     adjusted[~is_silent] = base[~is_silent] * factor.to_numpy()
-    return _stand_for_silent(adjusted, sample, base, is_silent, study)
+    return _stand_for_silent(adjusted, sample, base, answered, is_silent, study)
 
 
 def silent_regions(sample: pd.DataFrame, answered: np.ndarray) -> np.ndarray:
@@ -148,18 +148,26 @@ def silent_regions(sample: pd.DataFrame, answered: np.ndarray) -> np.ndarray:
 
 
 def _stand_for_silent(
-    weights: np.ndarray, sample: pd.DataFrame, base: np.ndarray, is_silent: np.ndarray, study: Study
+    weights: np.ndarray,
+    sample: pd.DataFrame,
+    base: np.ndarray,
+    answered: np.ndarray,
+    is_silent: np.ndarray,
+    study: Study,
 ) -> np.ndarray:
-    """Weights of those heard, raised by what silent regions weigh: within the nearest region above that was heard."""
-    quarter, region = sample["quarter"].to_numpy(), sample["region"].to_numpy()
+    """Weights of those heard, raised by what silent regions weigh: within the nearest region above with enough answers.
+
+    Enough is what a published number needs, so that no handful stands for a province; the nation always does.
+    """
+    quarter, region, enough = sample["quarter"], sample["region"], study.config.disclosure.min_respondents
     for when, silent in sorted({*zip(quarter[is_silent], region[is_silent], strict=True)}):
-        lost = base[is_silent & (quarter == when) & (region == silent)].sum()
-        here = ~is_silent & (quarter == when)
+        lost = base[(is_silent & (quarter == when) & (region == silent)).to_numpy()].sum()
+        heard = (~is_silent & (quarter == when)).to_numpy()
         above = [
-            {code for code in set(region[here]) if _is_within(code, place, study)}
-            for place in (*study.ancestors(silent)[1:], NATION)
+            heard & region.isin([code for code in region.unique() if _is_within(code, place, study)]).to_numpy()
+            for place in study.ancestors(silent)[1:]
         ]
-        inside = here & np.isin(region, sorted(next(filter(None, above))))
+        inside = next((each for each in above if (each & answered).sum() >= enough), heard)
         weights = np.where(inside, weights * (1 + lost / weights[inside].sum()), weights)
     return weights
 

@@ -92,6 +92,36 @@ class Store:
     def _has_returns(self, quarter: Quarter) -> bool:
         return any(not self.study.is_sample_list(drop.instrument) for drop in self.drops(quarter))
 
+    def missing_quarters(self, until: Quarter) -> list[Quarter]:
+        """Quarters without data between the first that has some and the one named."""
+        held = self.quarters_with_data()
+        return (
+            [each for each in Quarter.span(min(held), until) if each not in held] if held and min(held) < until else []
+        )
+
+    def refuse_gaps(self, until: Quarter) -> None:
+        """F31: stop at a quarter without data that nobody declared, for a series would pass it over unseen.
+
+        Raises
+        ------
+        InputRejected
+            Naming the quarter, and what can be done; also for a quarter that is declared as not held and has data.
+        """
+        missing, declared = self.missing_quarters(until), self.study.config.calendar.not_held
+        if unexplained := [str(each) for each in missing if str(each) not in declared]:
+            raise InputRejected(
+                f"no data of {', '.join(unexplained)}, between quarters that have some",
+                where="raw",
+                fix=f"jianfu receive FILES --quarter {unexplained[0]}; or declare in study.toml that it was not held: "
+                f'[calendar.not_held] "{unexplained[0]}" = {{ zh = "…", en = "…" }}',
+            )
+        if doubtful := [str(each) for each in self.quarters_with_data() if str(each) in declared]:
+            raise InputRejected(
+                f"{doubtful[0]} is declared as not held and has data",
+                where="study.toml, [calendar.not_held]",
+                fix="take the declaration out, or withdraw the drops",
+            )
+
     def receive(
         self,
         files: dict[str, Path],

@@ -12,10 +12,14 @@ from ingest_study import ANSWERS, DIARY, SAMPLE, STUDY_TOML
 
 from analysis_lib import pipeline
 from analysis_lib.disclosure.protect import protect
-from analysis_lib.errors import InputRejected
-from analysis_lib.publishing.pages import Report, silent_lines
+from analysis_lib.errors import InputRejected, UsageError
+from analysis_lib.figures.trend import draw_trend, prepare_trend
+from analysis_lib.monitoring.linking import with_gaps
+from analysis_lib.parameters import RunParameters
+from analysis_lib.publishing.pages import Report, quality_lines, silent_lines
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.quarters import Quarter
+from analysis_lib.running.builds import build_quarters
 from analysis_lib.running.scaffold import init_study
 from analysis_lib.running.study_check import check_study
 from analysis_lib.study import Study
@@ -194,3 +198,58 @@ def test_f33_the_share_of_officials_that_is_covered_is_told_with_the_silent_regi
     report = Report(study, quarter, "all", {"response": response}, [*REGIONS], 1)
     assert "P03" in silent_lines(report, Writer(study, "en"))[0]
     assert "67%" in silent_lines(report, Writer(study, "zh"))[0]
+
+
+# -- F31: a quarter is missing --------------------------------------------------------------------------
+
+
+def with_a_gap(folder: Path, declared: str = "") -> Store:
+    """Two quarters with data and one between them without."""
+    store = make(folder, {each: ["P01", "P02"] for each in ("2025Q4", "2026Q2")}, regions=["P01", "P02"])
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    (folder / "study.toml").write_text(text + declared, encoding="utf-8")
+    return Store(Study.open(store.study.root))
+
+
+NOT_HELD = '[calendar.not_held]\n"2026Q1" = { zh = "洪水", en = "floods" }\n'
+
+
+def test_f31_a_build_refuses_a_quarter_without_data_that_nobody_declared(tmp_path: Path) -> None:
+    store = with_a_gap(tmp_path / "s")
+    with pytest.raises(InputRejected, match="no data of 2026Q1, between quarters that have some") as caught:
+        build_quarters(store.study, [Quarter.parse("2026Q2")])
+    assert caught.value.exit_code == 3
+    assert "jianfu receive FILES --quarter 2026Q1" in caught.value.fix
+    assert "[calendar.not_held]" in caught.value.fix
+    assert "2026Q1: no data; a build will refuse" in check_study(store.study, store, [])
+
+
+def test_f31_a_quarter_that_was_not_held_is_a_gap_with_its_reason_and_no_line_runs_across(tmp_path: Path) -> None:
+    store = with_a_gap(tmp_path / "s", NOT_HELD)
+    store.refuse_gaps(Quarter.parse("2026Q2"))
+    assert any("2026Q1: not held" in each for each in check_study(store.study, store, []))
+    run = RunParameters.parse(study=str(store.study.root), quarter="2026Q2", region="all", as_of="", results_dir="")
+    periods = pipeline.periods(run)
+    assert periods.unbroken == ["2026Q2"]
+    held = estimate(pipeline.load_officials(run), ["work"], study=store.study, periods=periods.series, regions=["all"])
+    series = protect(with_gaps(held.assign(is_break=False)), "series", study=store.study)
+    assert series.table[["period", "mark"]].to_numpy().tolist() == [["2025Q4", ""], ["2026Q1", "x"], ["2026Q2", ""]]
+    drawn = draw_trend(prepare_trend(series, ["work"], study=store.study, language="en"))
+    lines = [line for line in drawn.axes[0].get_lines() + drawn.axes[0].artists if len(line.get_xdata()) == 3]
+    assert all(np.isnan(np.asarray(line.get_ydata(), dtype=float)[1]) for line in lines)
+    report = Report(store.study, Quarter.parse("2026Q2"), "all", {"series": series, "hours": series}, [], 1)
+    assert any("floods" in line for line in quality_lines(report, Writer(store.study, "en")))
+
+
+def test_f31_a_quarter_that_is_declared_as_not_held_must_have_no_data(tmp_path: Path) -> None:
+    store = with_a_gap(tmp_path / "s", NOT_HELD.replace("2026Q1", "2026Q2"))
+    with pytest.raises(InputRejected, match="no data of 2026Q1"):
+        store.refuse_gaps(Quarter.parse("2026Q2"))
+    store = with_a_gap(tmp_path / "t", NOT_HELD + '"2025Q4" = { zh = "无", en = "none" }\n')
+    with pytest.raises(InputRejected, match="2025Q4 is declared as not held and has data"):
+        store.refuse_gaps(Quarter.parse("2026Q2"))
+
+
+def test_f31_a_reason_is_needed_in_both_languages(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="reason"):
+        with_a_gap(tmp_path / "s", '[calendar.not_held]\n"2026Q1" = { zh = "洪水" }\n')

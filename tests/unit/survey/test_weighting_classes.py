@@ -103,9 +103,9 @@ def test_without_classes_everybody_of_the_quarter_stands_in(tmp_path: Path) -> N
     assert adjusted["weight"].tolist() == [19]
 
 
-def in_counties(*counties: str) -> pd.DataFrame:
-    """Two officials in each county, a stratum of its own, each standing for ten."""
-    rows = [(name, county, "village", 10.0, 10.0) for county in counties for name in (f"{county}a", f"{county}b")]
+def in_counties(*counties: str, each: int = 12) -> pd.DataFrame:
+    """Officials in counties, each a stratum of its own; everyone stands for one."""
+    rows = [(f"{county}-{i}", county, "village", 1.0, 1.0) for county in counties for i in range(each)]
     return drawn(*rows).assign(region=[row[1] for row in rows])
 
 
@@ -116,14 +116,20 @@ def weights(study: Study, sample: pd.DataFrame, *silent: str) -> dict[str, float
         psu=rows["respondent_id"], weight=rows["base_weight"], diary_weight=rows["diary_base_weight"]
     )
     adjusted = adjust_for_nonresponse(officials, sample, study=study)
-    return adjusted.groupby("region")["diary_weight"].sum().to_dict()
+    return adjusted.groupby("region")["diary_weight"].sum().round(9).to_dict()
 
 
 def test_f33_a_silent_county_is_stood_for_by_the_others_of_its_province(study: Study) -> None:
     sample = in_counties("C0101", "C0102", "C0201", "C0202")
-    assert weights(study, sample, "C0102") == {"C0101": 40, "C0102": 0, "C0201": 20, "C0202": 20}
+    assert weights(study, sample, "C0102") == {"C0101": 24, "C0102": 0, "C0201": 12, "C0202": 12}
 
 
 def test_f33_a_silent_province_is_stood_for_by_the_nation_and_the_whole_is_kept(study: Study) -> None:
     sample = in_counties("C0101", "C0102", "C0201", "C0202")
-    assert weights(study, sample, "C0101", "C0102") == {"C0101": 0, "C0102": 0, "C0201": 40, "C0202": 40}
+    assert weights(study, sample, "C0101", "C0102") == {"C0101": 0, "C0102": 0, "C0201": 24, "C0202": 24}
+
+
+def test_f33_a_handful_does_not_stand_for_a_province(study: Study) -> None:
+    few, many = in_counties("C0101", "C0102", each=8), in_counties("C0201")
+    sample = pd.concat([few, many], ignore_index=True)
+    assert weights(study, sample, "C0102") == {"C0101": 11.2, "C0102": 0, "C0201": 16.8}
