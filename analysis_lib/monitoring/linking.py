@@ -268,7 +268,7 @@ def with_gaps(series: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     series : pandas.DataFrame
-        Contract ``estimates``, the quarters as periods; further columns of truth values are false in added rows.
+        Contract ``estimates``, the quarters as periods; numbers of people are zero in added rows, estimates missing.
     """
     if series.empty:
         return series
@@ -278,9 +278,9 @@ def with_gaps(series: pd.DataFrame) -> pd.DataFrame:
         return series
     named = ["measure", "statistic", "unit", "region", "by", "category"]
     added = series[named].drop_duplicates().merge(pd.DataFrame({"period": missing}), how="cross")
-    added = added.reindex(columns=series.columns).assign(n=0, n_psu=0)
-    truths = series.select_dtypes(bool).columns
-    added[truths] = False
+    added = added.reindex(columns=series.columns)
+    counted = series.select_dtypes(["integer", "bool"]).columns  # nobody, and nothing that is so
+    added[counted] = 0
     whole = pd.concat([series, added.astype(series.dtypes)], ignore_index=True)
     return whole.sort_values("period", kind="stable", ignore_index=True)
 
