@@ -20,6 +20,8 @@ source_en = "simulated quarterly questionnaire and two-day time diary"
 [calendar]
 first = "2025Q1"
 last = "2026Q3"
+[publishing]
+accessibility = false
 [estimation]
 levels = ["province", "county"]
 """

@@ -23,6 +23,7 @@ from analysis_lib.errors import (
 )
 from analysis_lib.monitoring.ledger import CorrectionKind, Ledger
 from analysis_lib.quarters import Quarter
+from analysis_lib.running.gates import pass_gates, refuse, respondents
 from analysis_lib.running.runs import plan_quarters
 from analysis_lib.running.units import Unit, altered_result
 from analysis_lib.study import NATION, Study
@@ -88,7 +89,8 @@ def publish(study: Study, name: str) -> Path:
     ------
     PublicationBlocked
         Without two sign-offs of exactly this content, when something is not what was recorded, when the numbers behind
-        it are out of date, or when its headline jumped, or too many regions are silent, and nobody said why.
+        it are out of date, when its headline jumped, or too many regions are silent, and nobody said why, or when its site
+        does not pass a gate.
     """
     from analysis_lib.publishing.releases import release_of
 
@@ -118,7 +120,7 @@ def publish(study: Study, name: str) -> Path:
             fix="bring in what is missing, or jianfu sign "
             f'{release.name} … --accept-coverage "REASON" ([quality] min_coverage in study.toml is the limit)',
         )
-    return _show(study, ledger, release)
+    return _show(study, ledger, release, is_new=True)
 
 
 def coverage(release: Release) -> float:
@@ -156,6 +158,9 @@ def correct(study: Study, name: str, kind: str, text_zh: str, text_en: str, day:
 
     Call it within `study_lock`.
     """
+    from analysis_lib.publishing.gates.leaks import Searched, leaks_in_text
+    from analysis_lib.publishing.releases import release_of
+
     ledger = Ledger(study.ledger)
     settle(study)
     if kind not in get_args(CorrectionKind):
@@ -164,6 +169,9 @@ def correct(study: Study, name: str, kind: str, text_zh: str, text_en: str, day:
         raise UsageError("both languages need words", where="correct", fix="give --text-zh and --text-en")
     if name not in {each["release"] for each in ledger.publications() if each["state"] == "published"}:
         raise UsageError(f"readers never saw {name}", where="correct", fix="name a published release, like 2026Q3/r1")
+    refuse(
+        leaks_in_text(f"{text_zh}\n{text_en}", Searched.of(study, respondents(study, release_of(study, name)))), name
+    )
     ledger.record_correction(name, kind, text_zh.strip(), text_en.strip(), day.isoformat())  # pyright: ignore[reportArgumentType]
     in_force = ledger.last_publication(name.partition("/")[0])
     return publish_again(study, in_force["release"] if in_force else name)
@@ -182,20 +190,34 @@ def preview(study: Study) -> Path:
 # -- what stands, and whether it is what was recorded --------------------------------------------------
 
 
-def verify(study: Study) -> dict[str, int]:
+def verify(study: Study, name: str = "") -> dict[str, int]:
     """Check the ledger's chain, results and executed notebooks, every release, the site, and the drops they pin.
 
     A result that is gone is no problem, for a run makes it again; one that was edited is.
+
+    Parameters
+    ----------
+    name : str
+        A release that is held against the gates of a publication besides.
 
     Raises
     ------
     NotReproducible
         Naming what differs.
+    PublicationBlocked
+        Naming what keeps the release from readers.
     """
+    from analysis_lib.publishing.releases import release_of
+    from analysis_lib.publishing.site import assemble
+
     found = problems(study)
     if found:
         raise NotReproducible("\n".join(found), where="verify", fix="restore what is named from a copy")
     ledger = Ledger(study.ledger)
+    if name:
+        release = release_of(study, name)
+        shown = _published(ledger) | {str(release.quarter): release.name}
+        pass_gates(study, assemble(study, _contents(study, ledger, shown)), release)
     return {"entries": ledger.verify_chain(), "releases": len(ledger.releases()), "published": len(_published(ledger))}
 
 
@@ -331,7 +353,8 @@ def _headline(study: Study, cells: list[dict[str, Any]], quarter: Quarter) -> di
 # -- steps of a publication ---------------------------------------------------------------------------
 
 
-def _show(study: Study, ledger: Ledger, release: Release) -> Path:
+def _show(study: Study, ledger: Ledger, release: Release, *, is_new: bool = False) -> Path:
+    """Put the site together and swap it; one that readers have not seen passes the gates first."""
     from analysis_lib.publishing.changed_numbers import cells_of
     from analysis_lib.publishing.claim_rows import claims_of, scores_of
     from analysis_lib.publishing.forecast_rows import forecast_scores_of, forecasts_of
@@ -343,12 +366,13 @@ def _show(study: Study, ledger: Ledger, release: Release) -> Path:
         shown = _published(ledger) | {str(release.quarter): release.name}
         sync_tree(release.folder)
         target = assemble(study, _contents(study, ledger, shown))
+        unchecked = pass_gates(study, target, release) if is_new else []
         sync_tree(target)
         facts = {
             "site": target.name,
             "site_sha256": site_sha256(target),
             "manifest_sha256": release.manifest_sha256,
-        }
+        } | ({"unchecked": unchecked} if unchecked else {})
         if not ledger.cells(release.name):
             level, results = study.config.estimation.confidence_level, results_of(release)
             ledger.record_cells(release.name, cells_of(results, level=level))
@@ -425,7 +449,7 @@ def _refuse(found: list[str], name: str) -> None:
 
 
 def _facts(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("site", "site_sha256", "manifest_sha256") if name in entry}
+    return {name: entry[name] for name in ("site", "site_sha256", "manifest_sha256", "unchecked") if name in entry}
 
 
 def _clear(study: Study) -> None:
