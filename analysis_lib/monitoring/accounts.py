@@ -178,7 +178,7 @@ class Account:
         kept = [place for place, each in enumerate(names) if each != "rest" or has_rest]
         among = [place for place in kept if names[place] != "whole" and told[place].se > EXACT]
         level = joint_level(
-            _correlation([block[among] for block, _ in scores]),
+            correlation([block[among] for block, _ in scores]),
             self.confidence_level,
             df=min((told[place].df for place in among), default=math.inf),
         )
@@ -406,7 +406,8 @@ def _told(estimate: np.ndarray, scored: list[tuple[np.ndarray, float]], account:
     return [Told(*(float(value) for value in row)) for row in zip(*columns, strict=True)]
 
 
-def _correlation(blocks: list[np.ndarray]) -> np.ndarray:
+def correlation(blocks: list[np.ndarray]) -> np.ndarray:
+    """Correlation of combinations, shape (k, k), from their scores in each block, shape (k, scores)."""
     covariance = sum((scores @ scores.T for scores in blocks), np.zeros((len(blocks[0]), len(blocks[0]))))
     se = np.sqrt(np.diag(covariance))
     return covariance / np.outer(se, se)

@@ -10,8 +10,9 @@ contrast is c' log x, Σ c = 0, and no such number depends on the unit or on par
 
 *Zeros*: a person does none of many things in a week, and log 0 is none. The change of a week is therefore that of the
 ratios of *mean* hours, which are zero only where nobody did anything, and whose error follows from that of the account
-(delta method). Ratios of means weigh hours, not persons: they are what the additive account says, on another scale. For
-log-ratios of single persons zeros are replaced first (`replace_zeros`).
+(delta method). Parts whose hours are not told from none, before or after, have no ratio that could be told and stay out.
+Ratios of means weigh hours, not persons: they are what the additive account says, on another scale. For log-ratios of
+single persons zeros are replaced first (`replace_zeros`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis_lib.errors import UsageError
-from analysis_lib.monitoring.accounts import Account
+from analysis_lib.monitoring.accounts import WORK, Account, correlation, joint_level
+from analysis_lib.tables.contracts import CONTRACTS, check
+
+BY_LOG_RATIO = "log_ratio"
+# Burden against all other work; what was to be cut against all other burden.
+BALANCES = ("burden_to_other_work", "cut_to_other_burden")
 
 
 def log_ratio_changes(
@@ -43,21 +50,20 @@ def log_ratio_changes(
     Returns
     -------
     pandas.DataFrame
-        part, estimate, se, df, ci_low, ci_high: changes of the clr coordinate of each part, then of the balances.
-        exp(estimate) of a part is the factor by which it grew beyond the parts on the geometric average. A part of which
-        there is nothing before or after has no ratio, and stays out of the average.
+        part, estimate, se, df, ci_low, ci_high, joint_low, joint_high: changes of the clr coordinate of each part, then
+        of the balances. exp(estimate) of a part is the factor by which it grew beyond the parts on the geometric
+        average. Joint intervals hold for all rows at once. A part of `parts_with_hours` alone has a ratio and enters
+        the average.
 
     Raises
     ------
     UsageError
         When fewer than two parts have hours, or a balance names a part that has none or that is on both sides.
     """
-    if name not in account.partitions:
-        raise UsageError(f"no account by {name!r}", where="compositions", fix=f"one of {sorted(account.partitions)}")
-    at = {key: place for place, key in enumerate(account.keys)}
-    given = [key for key in account.partitions[name].parts if min(account.before[at[key]], account.after[at[key]]) > 0]
+    given = parts_with_hours(account, name)
     if len(given) < 2:
         raise UsageError("fewer than two parts have hours", where=f"account by {name}", fix="take another partition")
+    at = {key: place for place, key in enumerate(account.keys)}
     contrasts = dict(zip(given, np.eye(len(given)) - 1 / len(given), strict=True))
     contrasts |= {key: balance(given, more, less) for key, (more, less) in (balances or {}).items()}
     c, places = np.array(list(contrasts.values())), [at[key] for key in given]
@@ -69,7 +75,77 @@ def log_ratio_changes(
     numbers = [(each.estimate, each.se, each.df, each.low, each.high) for each in told]
     frame = pd.DataFrame(numbers, columns=pd.Index(["estimate", "se", "df", "ci_low", "ci_high"]))
     frame.insert(0, "part", list(contrasts))
-    return frame
+    level = joint_level(
+        correlation([slopes @ scores for scores, _ in account.blocks]), account.confidence_level, df=frame["df"].min()
+    )
+    reach = frame["se"] * stats.t.ppf((1 + level) / 2, frame["df"])
+    return frame.assign(joint_low=frame["estimate"] - reach, joint_high=frame["estimate"] + reach)
+
+
+def parts_with_hours(account: Account, name: str) -> list[str]:
+    """Parts of a partition whose hours before and after are both told from none by their intervals.
+
+    Raises
+    ------
+    UsageError
+        When the account has no such partition.
+    """
+    if name not in account.partitions:
+        raise UsageError(f"no account by {name!r}", where="compositions", fix=f"one of {sorted(account.partitions)}")
+    identity = np.eye(len(account.keys))
+    sides = [
+        (account.before, np.hstack([identity, 0 * identity])),
+        (account.after, np.hstack([0 * identity, identity])),
+    ]
+    told = [[each.low > 0 for each in account.told(means, slopes)] for means, slopes in sides]
+    has_hours = dict(zip(account.keys, np.all(told, axis=0), strict=True))
+    return [key for key in account.partitions[name].parts if has_hours[key]]
+
+
+def log_ratio_table(account: Account) -> pd.DataFrame:
+    """How the parts of the working week changed relative to each other, as rows of the contract ``estimates``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``by`` is ``log_ratio``, ``category`` ``<label>.<part>``, and ``<label>.<part>.joint`` with the joint interval; the
+        estimate is a relative change (0.1: a tenth more) beyond the geometric mean of all parts, or of one side of a
+        balance (`BALANCES`) beyond the other. Without rows where fewer than two parts have hours.
+    """
+    given = parts_with_hours(account, WORK)
+    if len(given) < 2:
+        return _as_estimates([])
+    burden, cut = ({f"group_{group}" for group in groups} & set(given) for groups in (account.burden, account.cut))
+    sides = dict(zip(BALANCES, ((burden, set(given) - burden), (cut, burden - cut)), strict=True))
+    balances = {name: (sorted(more), sorted(less)) for name, (more, less) in sides.items() if more and less}
+    found = log_ratio_changes(account, WORK, balances=balances)
+    # A balance has length one; over the norm of its contrast it is the logarithm of a ratio of geometric means.
+    norms = {name: math.sqrt(1 / len(more) + 1 / len(less)) for name, (more, less) in balances.items()}
+    scale = found["part"].map(norms).fillna(1.0)
+    means = 2 if math.isnan(account.n_treated) else int(account.n_treated + account.n_comparison)
+    common = {
+        "statistic": "effect", "unit": "share", "region": account.region, "by": BY_LOG_RATIO, "period": account.period,
+        "se": math.nan, "deff": math.nan, "n": account.n, "n_psu": account.n_psu, "n_treated": account.n_treated,
+        "n_comparison": account.n_comparison, "residual_df": float(max(account.n - means, 0)),
+    }  # fmt: skip
+    return _as_estimates(
+        [
+            common
+            | {"measure": row["part"], "category": f"{account.label}.{row['part']}{which}", "df": row["df"]}
+            | {
+                name: math.expm1(factor * row[source])
+                for name, source in (("estimate", "estimate"), ("ci_low", f"{kind}_low"), ("ci_high", f"{kind}_high"))
+            }
+            for row, factor in zip(found.to_dict("records"), scale, strict=True)
+            for which, kind in (("", "ci"), (".joint", "joint"))
+        ]
+    )
+
+
+def _as_estimates(rows: list[dict]) -> pd.DataFrame:
+    kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
+    kinds |= dict.fromkeys(("n_treated", "n_comparison", "residual_df"), "float64")
+    return check(pd.DataFrame(rows, columns=pd.Index(list(kinds))).astype(kinds), "estimates")
 
 
 def balance(parts: Sequence[str], more: Sequence[str], less: Sequence[str]) -> np.ndarray:

@@ -20,6 +20,7 @@ from analysis_lib.effects.specification_curve import finest, prepared
 from analysis_lib.errors import DesignError, UsageError
 from analysis_lib.monitoring import rebound, repeated_looks
 from analysis_lib.monitoring.accounts import Account, account_of_change, account_of_reform
+from analysis_lib.monitoring.compositions import log_ratio_table
 from analysis_lib.monitoring.displacement import account_table
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.estimation import estimate
@@ -42,6 +43,8 @@ class Following:
         with ``comparison`` ``none``.
     accounts : pandas.DataFrame
         Rows of `displacement.account_table`: of the nation, and of each reform.
+    ratios : pandas.DataFrame
+        Rows of `compositions.log_ratio_table`, of the same accounts.
     impossible : dict of str to str
         Reform, measure or account, between dots → why it cannot be followed.
     """
@@ -49,6 +52,7 @@ class Following:
     looks: pd.DataFrame
     lasting: pd.DataFrame
     accounts: pd.DataFrame
+    ratios: pd.DataFrame
     impossible: dict[str, str]
 
 
@@ -113,7 +117,8 @@ def follow_reforms(
     return Following(
         pd.concat([none, *looks], ignore_index=True),
         pd.concat([none, *lasting], ignore_index=True),
-        _tables(accounts),
+        _tables(accounts, account_table),
+        _tables(accounts, log_ratio_table),
         impossible,
     )
 
@@ -161,7 +166,7 @@ def _fall_since(
     return rebound.as_rows(result, relapsed=rebound.relapse(path, confidence_level=design.confidence_level))
 
 
-def _tables(accounts: list[Account]) -> pd.DataFrame:
+def _tables(accounts: list[Account], table_of: Callable[[Account], pd.DataFrame]) -> pd.DataFrame:
     if not accounts:
         return results.as_rows([])
-    return pd.concat([account_table(account) for account in accounts], ignore_index=True)
+    return pd.concat([table_of(account) for account in accounts], ignore_index=True)

@@ -13,6 +13,7 @@ from analysis_lib.effects.results import BY_EFFECT
 from analysis_lib.figures import dose_response, effect_paths, effect_rows, exposure_trends, specification_curve
 from analysis_lib.figures.reform_rows import about_zero, rows_of, signed_texts
 from analysis_lib.figures.svg import to_svg
+from analysis_lib.monitoring.compositions import BY_LOG_RATIO
 from analysis_lib.publishing.charts import Chart, ChartMaker, Table
 from analysis_lib.publishing.check_words import check_lines
 from analysis_lib.publishing.details import Section
@@ -27,11 +28,13 @@ from analysis_lib.publishing.pages import (
 )
 from analysis_lib.publishing.reform_words import of_reform, title_of_reform
 from analysis_lib.publishing.sentences import Writer
+from analysis_lib.publishing.titles import measure_title
 from analysis_lib.reforms import Reform
 from analysis_lib.study import NATION
 
 Tables = dict[str, ProtectedTable]
 RETURNED, COMPLIANCE = "returned", "compliance"
+JOINT = "joint"  # end of a category whose interval holds for all parts at once
 
 
 def render_reforms(report: Report, language: str) -> str:
@@ -79,6 +82,7 @@ def render_reform(report: Report, reform: Reform, language: str) -> str:
     ]
     sections = [
         lists.lasting(tables),
+        lists.ratios(tables),
         lists.checks(tables),
         lists.estimates(effects),
         lists.returned(effects),
@@ -337,6 +341,30 @@ class ReformLists:
         rows = [[line.title, line.outcome, line.sentence] for line in lines]
         subtitle = text("lasting.subtitle", title=self.writer.labels.measure(primary))
         return Section("lasting", subtitle, Table(text("lasting.title"), head, rows, is_prose=True), "reform_lasting")
+
+    def ratios(self, tables: Tables) -> Section | None:
+        """Parts of the working week, and of burden, relative to each other."""
+        if "log_ratios" not in tables:
+            return None
+        text, labels = self.writer.text, self.writer.labels
+        rows = rows_of(tables["log_ratios"], BY_LOG_RATIO, self.reform.id, region=NATION, parts=["part"])
+        rows = rows.assign(cell=signed_texts(rows, labels))
+        found = {row["part"]: row for row in rows.to_dict("records")}
+        cells = [
+            [
+                measure_title(labels, text, str(row["measure"])),
+                row["cell"],
+                *("" if each is None or pd.isna(each["ci_low"]) else self.writer.interval(each)
+                  for each in (row, found.get(f"{part}.{JOINT}"))),
+            ]
+            for part, row in found.items() if not part.endswith(f".{JOINT}")
+        ]  # fmt: skip
+        if not cells:
+            return None
+        head = [text("head.part"), text("log_ratio.change"), text("head.interval", level=self.writer.level),
+                text("log_ratio.joint_head")]  # fmt: skip
+        return Section("ratios", text("log_ratio.subtitle"), Table(text("log_ratio.title"), head, cells), "log_ratios",
+                       text("log_ratio.lead"))  # fmt: skip
 
     def estimates(self, effects: ProtectedTable) -> Section | None:
         """Every measure with the planned estimate and what may be said, another estimate, and the foil."""

@@ -16,7 +16,7 @@ from analysis_lib.survey.scenarios import BY_SCENARIO
 
 OF_REFORMS = (
     "effect", "check", "event_time", "group_time", "exposure", "specification", "four_series", "compliance",
-    "dose_response", "returned", "look", "relapse", "half_life", "persistence", "account", "moved", "adjust",
+    "dose_response", "returned", "look", "relapse", "half_life", "persistence", "account", "moved", "log_ratio", "adjust",
 )  # fmt: skip
 GUARDED = (*QUESTIONS, "leave_intention", "leaving", "staying", "relapse")  # no measures of a study
 OF_GUARDRAILS = (BY_VERDICT, BY_GUARDRAIL, BY_INVARIANCE, BY_ITEM, BY_STAYING, BY_AGE_DIFFERENCE)
@@ -29,7 +29,7 @@ def measure_title(labels: Labels, text: Catalogue, key: str) -> str:
         return text(f"returns.{key}")
     if title := _guard_title(labels, text, key):
         return title
-    for of_account in ("account", "moved"):  # parts of an account, and ways in which burden moves
+    for of_account in ("account", "moved", "log_ratio"):  # parts of an account, ways in which burden moves, balances
         if key not in labels.measures and f"{of_account}.{key}" in text.texts:
             return text(f"{of_account}.{key}")
     if key.startswith("flag_"):

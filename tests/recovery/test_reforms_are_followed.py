@@ -37,6 +37,19 @@ def test_every_reform_has_its_looks_and_an_account_that_adds_up(world) -> None:
         assert rows.loc[~whole, "estimate"].sum() == pytest.approx(rows.loc[whole, "estimate"].item(), abs=1e-9)
 
 
+def test_ratios_stand_beside_every_account_and_say_the_same_of_what_moved_online(world) -> None:
+    found, study = world
+    rows = protect(found.ratios, "log_ratios", study=study).table.set_index("category")
+    assert {category.split(".")[0] for category in rows.index} == {
+        category.split(".")[0] for category in found.accounts["category"]
+    }
+    online = rows.loc["fewer-shorter.group_digital"]
+    assert online["ci_low"] > 0 > rows.loc["fewer-shorter.group_meeting", "value"]
+    joint = rows.loc["fewer-shorter.group_digital.joint"]
+    assert joint["ci_low"] < online["ci_low"] < online["value"] < online["ci_high"] < joint["ci_high"]
+    assert rows.loc["fewer-shorter.cut_to_other_burden", "value"] < 0
+
+
 def test_a_repeated_look_is_never_narrower_than_a_single_one(world) -> None:
     looks = world[0].looks
     single = looks["category"].str.endswith(".usual")
@@ -72,7 +85,7 @@ def test_a_study_without_reforms_has_the_account_of_the_change_at_most(world) ->
     bare = follow_reforms(
         pd.DataFrame(), study=Study.open(study.root), quarters=["2026Q3"], earlier=[], later=["2026Q3"]
     )
-    for table in (bare.looks, bare.lasting, bare.accounts):
+    for table in (bare.looks, bare.lasting, bare.accounts, bare.ratios):
         assert protect(table, "nothing", study=study).table.empty
     assert bare.impossible == {}
 

@@ -62,7 +62,7 @@ def followed(outcomes: dict[str, str], lost: dict[str, str], study: Study) -> Fo
         [{"by": "moved", "measure": "x", "category": key, "outcome": word} for key, word in outcomes.items()],
         columns=["by", "measure", "category", "outcome"],
     )
-    return Following(pd.DataFrame(), lasting, accounts, {})
+    return Following(pd.DataFrame(), lasting, accounts, pd.DataFrame(), {})
 
 
 def test_the_worst_of_all_reforms_counts_and_what_nobody_followed_is_left_out(demonstration) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from analysis_lib.monitoring.compositions import (
     from_ilr,
     ilr,
     log_ratio_changes,
+    log_ratio_table,
     replace_zeros,
 )
 
@@ -75,6 +77,36 @@ def test_a_part_without_hours_stays_out_and_the_others_keep_their_ratios() -> No
         log_ratio_changes(account([8.0, 0.0, 0.0], [4.0, 8.0, 1.0]), "work")
     with pytest.raises(UsageError, match="no account by"):
         log_ratio_changes(account([8.0, 4.0], [4.0, 8.0]), "medium")
+
+
+def test_a_part_with_hardly_any_hours_has_no_ratio() -> None:
+    nearly = account([8.0, 4.0, 0.15], [4.0, 8.0, 1.0])
+    assert log_ratio_changes(nearly, "work")["part"].tolist() == ["meeting", "digital"]
+
+
+def test_joint_intervals_hold_for_all_rows_at_once() -> None:
+    rng = np.random.default_rng(8)
+    before, after = np.array([8.0, 4.0, 2.0]), np.array([5.0, 7.0, 2.5])
+    truth = log_ratio_changes(account(list(before), list(after)), "work")["estimate"].to_numpy()
+    held = []
+    for _ in range(400):
+        seen = account(list(before + rng.normal(0, 0.1, 3)), list(after + rng.normal(0, 0.1, 3)))
+        found = log_ratio_changes(seen, "work")
+        held.append(((found["joint_low"] <= truth) & (truth <= found["joint_high"])).all())
+    assert np.mean(held) == pytest.approx(0.95, abs=0.03)
+    assert (found["joint_high"] > found["ci_high"]).all()
+
+
+def test_the_table_tells_relative_changes_and_ratios_of_one_side_to_the_other() -> None:
+    changed = account([8.0, 4.0, 2.0], [4.0, 8.0, 2.0])
+    changed.partitions["work"] = Partition("", tuple(f"group_{part}" for part in PARTS))
+    named = replace(changed, keys=changed.partitions["work"].parts)
+    rows = log_ratio_table(named).set_index("category")["estimate"]
+    assert rows["made.group_meeting"] == pytest.approx(-0.5)
+    assert rows["made.group_digital"] == rows["made.group_digital.joint"] == pytest.approx(1.0)
+    assert rows["made.cut_to_other_burden"] == pytest.approx(-0.75)  # from twice as much to half as much
+    assert rows["made.burden_to_other_work"] == pytest.approx(0.0, abs=1e-12)
+    assert log_ratio_table(replace(named, before=np.array([8.0, 0.0, 0.0]))).empty
 
 
 def test_balances() -> None:

@@ -132,7 +132,14 @@ def report(
         row_of(planned, "moved", "forms.disguised")
         | {"measure": "disguised", "unit": "share", "estimate": 0.6, "ci_low": 0.2, "ci_high": 1.1}
     ]  # fmt: skip
+    ratios = [
+        row_of(planned, "log_ratio", f"forms.{part}{which}") | plain
+        | {"measure": part, "unit": "share", "estimate": value, "se": math.nan, "ci_low": value - reach, "ci_high": value + reach}
+        for part, value in (("group_form", -0.31), ("group_digital", 0.24), ("burden_to_other_work", -0.08))
+        for which, reach in (("", 0.12), (".joint", 0.19))
+    ]  # fmt: skip
     frames = {
+        "log_ratios": as_rows(ratios),
         "reform_looks": as_rows(looks),
         "reform_lasting": as_rows(lasting),
         "accounts": as_rows(accounts),
@@ -178,7 +185,7 @@ def test_a_page_has_every_chart_and_table_with_a_download(study):
     made = report(study)
     page = reform_pages.render_reform(made, made.reforms[0], "en")
     sections = re.findall(r'<section id="([^"]+)"', page)
-    assert sections == ["effects", "trends", "path", "starts", "looks", "dose", "account", "four-series", "ways", "lasting", "checks", "estimates",
+    assert sections == ["effects", "trends", "path", "starts", "looks", "dose", "account", "four-series", "ways", "lasting", "ratios", "checks", "estimates",
                         "returned", "caps", "decided"]  # fmt: skip
     downloads = set(re.findall(r'href="\.\./\.\./\.\./data/2026Q3/([a-z_]+)\.csv"', page))
     assert downloads == set(made.tables)
@@ -186,7 +193,7 @@ def test_a_page_has_every_chart_and_table_with_a_download(study):
 
 def test_what_was_not_handed_over_is_left_out_and_the_rest_stands(study):
     made = report(study, without=("reform_paths", "reform_trends", "reform_specifications", "reform_series",
-                                  "reform_doses", "reform_checks", "reform_looks", "reform_lasting", "accounts"))  # fmt: skip
+                                  "reform_doses", "reform_checks", "reform_looks", "reform_lasting", "accounts", "log_ratios"))  # fmt: skip
     page = reform_pages.render_reform(made, made.reforms[0], "zh")
     assert re.findall(r'<section id="([^"]+)"', page) == ["effects", "estimates", "returned", "decided"]
 
