@@ -58,7 +58,7 @@ from analysis_lib.tables.contracts import blank
 
 FELL = ("lower", "little_change", "higher")
 EFFECT = ("returned_hours", "no_change_that_matters", "added_hours")
-OPEN = ("cannot_tell",)
+OPEN = "cannot_tell"
 WAVES = {"2024Q3": "01", "2025Q1": "03", "2025Q3": "05"}  # first quarter → which counties of each province but the last
 DECLARED_LOOKS = ["2025Q3", "2026Q3"]
 
@@ -85,9 +85,14 @@ def certify(seed: int = 20280, sizes: Sequence[Size] = SIZES, processes: int | N
             for letter in size.scenarios:
                 draws = pool.map(partial(said_in, size, study.root, letter), range(seed, seed + size.draws))
                 found.append(summary(size, letter, [row for draw in draws for row in draw]).assign(seed=seed))
+    return in_order(found)
+
+
+def in_order(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """All rows of a question together, in the order of questions."""
     table = pd.concat(found, ignore_index=True)
     order = {asked: place for place, asked in enumerate(dict.fromkeys(table["asked"]))}
-    return table.sort_values(["asked", "size"], key=lambda column: column.map(order).fillna(0), kind="stable")
+    return table.sort_values("asked", key=lambda asked: asked.map(order), kind="stable", ignore_index=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +109,23 @@ def summary(size: Size, letter: str, rows: Sequence[Said]) -> pd.DataFrame:
     table = []
     for asked in dict.fromkeys(row.asked for row in rows):
         own = [row for row in rows if row.asked == asked]
-        is_right, is_open = ([check(row) for row in own] for check in (_is_right, _is_open))
-        told = Counter(row.said for row in own)
+        right = sum(row.said in row.right for row in own)
+        wrong = sum(row.said not in (*row.right, OPEN) for row in own)
+        true = Counter(" or ".join(row.right) for row in own).most_common()
+        said = Counter(row.said for row in own).most_common()
         table.append(
             {
                 "asked": asked, "size": size.name, "scenario": letter, "draws": len(own),
-                "is true": _commonest(row.right for row in own), "right": np.mean(is_right),
-                "wrong": 1 - np.mean(is_right) - np.mean([o and not r for o, r in zip(is_open, is_right, strict=True)]),
-                "said": ", ".join(f"{word} {n / len(own):.2g}" for word, n in told.most_common()).replace("_", " "),
+                "is true": _words([(word, n) for word, n in true if n >= len(own) / 10], len(own)),
+                "right": right / len(own), "wrong": wrong / len(own), "said": _words(said, len(own)),
             }
         )  # fmt: skip
     return pd.DataFrame(table)
 
 
-def _is_right(row: Said) -> bool:
-    return row.said in row.right
-
-
-def _is_open(row: Said) -> bool:
-    return row.said in OPEN
-
-
-def _commonest(words: Iterator[tuple[str, ...]]) -> str:
-    (found, _), *_ = Counter(words).most_common(1)
-    return " or ".join(found).replace("_", " ")
+def _words(counted: Sequence[tuple[str, int]], n: int) -> str:
+    shares = "; ".join(word if times == n else f"{word} {times / n:.2f}" for word, times in counted)
+    return shares.replace("_", " ")
 
 
 # -- studies ------------------------------------------------------------------------------------------
