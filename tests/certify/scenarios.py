@@ -73,7 +73,7 @@ class Size:
     draws: int
 
 
-SIZES = (Size("demonstration", 1, "abcdefghij", 60), Size("sharper", 4, "abcdefhj", 30))
+SIZES = (Size("demonstration", 1, "abcdefghij", 10), Size("sharper", 4, "abcdef", 8))
 
 
 def certify(seed: int = 20280, sizes: Sequence[Size] = SIZES, processes: int | None = None) -> pd.DataFrame:
