@@ -14,6 +14,8 @@ import pandas as pd
 
 from analysis_lib import pipeline
 from analysis_lib.disclosure.handover import read_results
+from analysis_lib.disclosure.over_releases import changed_officials, count_changed
+from analysis_lib.disclosure.policy import KEPT
 from analysis_lib.ingest.instrument_versions import concept_changes
 from analysis_lib.methods import method_versions
 from analysis_lib.monitoring.change_account import Circumstances, Link, account_for_change, no_rows
@@ -35,7 +37,7 @@ class PastRelease:
     name : str
         Such as ``2026Q2/r1``.
     hours : pandas.DataFrame
-        Its numbers of that quarter as printed: measure, region, value, ci_low, ci_high.
+        Its numbers of that quarter as printed: measure, region, value, ci_low, ci_high, mark.
     pins : dict of str to str
         Drops that it read, id → hash; empty where the ledger does not say.
     method_changed : bool or None
@@ -69,7 +71,7 @@ def last_release(run: RunParameters) -> PastRelease | None:
     return PastRelease(
         name,
         before,
-        rows[["measure", "region", "value", "ci_low", "ci_high"]],
+        rows[["measure", "region", "value", "ci_low", "ci_high", "mark"]],
         dict(built[-1].get("drops") or {}) if built else {},
         None if methods is None else methods.get(stem) != method_versions().get(stem),
     )
@@ -106,11 +108,32 @@ def account(run: RunParameters, officials: pd.DataFrame) -> pd.DataFrame:
             linked[measure, region] = Link(*in_part(link, share)) if link else Link(None)
     # The same drops and the same code give the same tables, read from where they were kept.
     known_then = pipeline.officials_of(Store(run.study, only=past.pins), past.quarter) if past.pins else None
-    circumstances = Circumstances(known_then, past.method_changed, linked)
+    few = _few_revised(run, past, known_then, officials[officials["quarter"] == earlier], measures, regions)
+    circumstances = Circumstances(known_then, past.method_changed, linked, few)
     return account_for_change(
         past.hours, officials, circumstances, study=run.study, earlier=earlier, later=later, measures=measures,
         regions=regions,
     )  # fmt: skip
+
+
+def _few_revised(
+    run: RunParameters,
+    past: PastRelease,
+    known_then: pd.DataFrame | None,
+    known_now: pd.DataFrame,
+    measures: list[str],
+    regions: list[str],
+) -> frozenset[tuple[str, str]]:
+    """Measures and regions of which a step of revised data would tell what a few late returns said."""
+    kept = past.hours[past.hours["mark"].str.endswith(KEPT)]  # its number is of an earlier release
+    found = set(zip(kept["measure"], kept["region"], strict=True))
+    if known_then is not None:
+        changed = changed_officials(known_then, known_now)
+        cells = pd.DataFrame({"region": regions, "by": "", "category": "", "period": str(past.quarter)})
+        counts = count_changed(cells, changed, study=run.study)
+        few = counts.between(1, run.study.config.disclosure.min_respondents - 1)
+        found |= set(product(measures, cells.loc[few, "region"]))
+    return frozenset(found)
 
 
 def no_account(run: RunParameters) -> str:

@@ -16,6 +16,7 @@ WITHHELD = "c"  # confidential
 NOT_RELIABLE = "x"  # too imprecise to publish
 UNRELIABLE = "u"  # published with a warning
 BREAK = "b"  # first quarter of an instrument that no overlap links to the one before
+KEPT = "p"  # last in a mark: as published before, for too few returns changed since (C11)
 CHANGE_ARROW = "→"  # in the period of a row that is a difference of two periods
 
 READ_BY_INTERVAL = ("effect", "part")  # like a change, they may well be about zero

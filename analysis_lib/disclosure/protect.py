@@ -21,7 +21,8 @@ COLUMNS = [
 TEXTS = ["kind", "estimator", "comparison", "inference", "treatment_date", "outcome", "reasons", "wanted"]
 WORDS = ("outcome", "reasons")  # what a check or a rule came to is told of a number that is none
 FIGURES = {"shrinkage": 2, "n_treated": 0, "n_comparison": 0, "margin": 2}  # name → decimals
-MARKS = {"", policy.BREAK, policy.BREAK + policy.UNRELIABLE, policy.UNRELIABLE, policy.NOT_RELIABLE, policy.WITHHELD}
+SHOWN = ("", policy.BREAK, policy.BREAK + policy.UNRELIABLE, policy.UNRELIABLE)  # marks of rows that show their number
+MARKS = {*SHOWN, *(mark + policy.KEPT for mark in SHOWN), policy.NOT_RELIABLE, policy.WITHHELD}
 _NUMBERS = ["value", "ci_low", "ci_high"]
 EVIDENCE_COLUMNS = [*contracts.ESTIMATE_KEY, "estimate", "weight", "n", "rule"]
 _GATE = object()  # known to this module alone
@@ -94,6 +95,24 @@ class ProtectedTable:
             return self
         table = self._table.assign(mark=self._table["mark"].mask(withheld, policy.WITHHELD))
         return ProtectedTable(self.name, _typed(_hidden(table)), _GATE)
+
+    def kept(self, published: pd.DataFrame) -> ProtectedTable:
+        """The table with some rows as they were published before (C11), marked so.
+
+        Parameters
+        ----------
+        published : pandas.DataFrame
+            Rows of a protected table of an earlier release, under the index that they have in this one.
+        """
+        table, evidence = self._table.copy(), self._evidence
+        if not published["mark"].isin(SHOWN).all():
+            raise PublicationBlocked("a hidden number cannot stay", where=self.name, fix="report this: it is a bug")
+        own = [
+            name for name in (*_NUMBERS, "n", *TEXTS, *FIGURES) if name in table.columns and name in published.columns
+        ]
+        table.loc[published.index, own] = published[own]
+        table.loc[published.index, "mark"] = published["mark"] + policy.KEPT
+        return ProtectedTable(self.name, _typed(table), _GATE, evidence)
 
     def to_json(self) -> str:
         """Text of the table; the same table always gives the same bytes."""

@@ -60,11 +60,14 @@ class Circumstances:
         Whether a method version differs; None where the earlier release does not say.
     links : dict of (str, str) to Link
         Measure and region → its link, where hours of the region are measured by another version than before.
+    few_revised : frozenset of (str, str)
+        Measures and regions in which so few people changed since that a step of revised data would tell of them (C11).
     """
 
     as_released: pd.DataFrame | None
     method_changed: bool | None
     links: dict[tuple[str, str], Link]
+    few_revised: frozenset[tuple[str, str]] = frozenset()
 
 
 def account_for_change(
@@ -178,6 +181,9 @@ def _account(
         values[MIX] = this - still
     else:
         hows[PERIOD] = "with_mix"
+    if place in circumstances.few_revised:
+        values |= {REVISION: np.nan, METHOD: np.nan, PERIOD: still / f - last}
+        hows[PERIOD] = "with_revision"
     values[REMAINDER] = this - last - np.nansum([value for step, value in values.items() if step != REMAINDER])
     step = 10.0**-study.config.disclosure.hours_decimals if rows["this"]["unit"] != "share" else 0.01
     # Printed, the value was off by half a unit at most; anything beyond is a change that nobody declared.

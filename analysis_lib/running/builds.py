@@ -13,6 +13,7 @@ from analysis_lib.methods import method_versions, refuse_unexplained_methods
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.executors import stopping_on_signals, warm_workers
+from analysis_lib.running.late_returns import keep_published
 from analysis_lib.running.releases import last_published, numbered_above, preview, settle
 from analysis_lib.running.runs import check_room, plan_quarters
 from analysis_lib.running.suite import Suite
@@ -139,7 +140,8 @@ def results_together(study: Study, units: list[Planned], ledger: Ledger) -> Resu
 
     results = _results(study, units)
     evidence = {each.unit.name: read_evidence(each.folder(study) / TABLES) for each in units}
-    return protect_together(results, evidence, study=study, earlier=_compared_with(study, ledger, results))
+    together = protect_together(results, evidence, study=study, earlier=_compared_with(study, ledger, results))
+    return keep_published(together, study=study, quarter=units[0].unit.quarter, ledger=ledger)
 
 
 def _compared_with(study: Study, ledger: Ledger, results: Results) -> list[Results]:

@@ -1,0 +1,109 @@
+"""C11: two releases must not tell what a few late returns said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sample_results import protected, row
+from sample_study import write_study
+
+from analysis_lib.disclosure.over_releases import changed_officials, changed_quarters, count_changed, must_stay
+from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.errors import PublicationBlocked
+from analysis_lib.quarters import Quarter
+from analysis_lib.study import Study
+
+QUARTER = "2026Q3"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return write_study(tmp_path / "s")
+
+
+def officials(hours: dict[str, float], *, weight: float = 1.0, province: str = "P01") -> pd.DataFrame:
+    """People with their hours."""
+    return pd.DataFrame(
+        {
+            "respondent_id": list(hours), "quarter": QUARTER, "region": "C0101", "province": province, "tier": "county",
+            "weight": weight, "gross": list(hours.values()),
+        }
+    )  # fmt: skip
+
+
+def hours(study: Study, values: dict[str, float], *, n: int = 100) -> pd.DataFrame:
+    """A protected table of means by region."""
+    rows = [row("gross", "hours_week", "mean", each, 0.4, region=code, n=n) for code, each in values.items()]
+    return protected(study, "hours", rows).table
+
+
+def stays(
+    study: Study, then: pd.DataFrame, now: pd.DataFrame, here: dict[str, int], in_all: int, report: str
+) -> list[str]:
+    counted = pd.Series([here.get(code, 0) for code in now["region"]], index=now.index)
+    whole = pd.Series(in_all, index=now.index)
+    found = must_stay(now, then, counted, whole, study=study, report=Quarter.parse(report))
+    return now.loc[found, "region"].tolist()
+
+
+def test_only_people_whose_own_returns_changed_count_not_those_whose_weight_moved() -> None:
+    then = officials({"A": 10, "B": 20, "C": np.nan, "D": 5})
+    now = officials({"A": 10, "B": 21, "C": np.nan, "E": 7}, weight=1.3)
+    assert sorted(changed_officials(then, now)["respondent_id"].unique()) == ["B", "D", "E"]
+    assert changed_officials(then, then.assign(weight=2.0)).empty
+
+
+def test_people_are_counted_where_they_were_and_where_they_are(study: Study) -> None:
+    changed = pd.concat([officials({"A": 1}), officials({"A": 1}, province="P02"), officials({"B": 2})])
+    cells = pd.DataFrame(
+        [("all", "", "", QUARTER), ("P01", "", "", QUARTER), ("P02", "tier", "county", QUARTER), ("all", "", "", "2026Q2"),
+         ("all", "", "", "2026Q1–2026Q3"), ("P02", "tier", "village", QUARTER)],
+        columns=["region", "by", "category", "period"],
+    )  # fmt: skip
+    assert count_changed(cells, changed, study=study).tolist() == [2, 2, 1, 0, 2, 0]
+
+
+def test_a_number_in_which_fewer_than_ten_changed_stays_and_takes_a_sibling_with_it(study: Study) -> None:
+    then, now = (
+        hours(study, {"all": 16.0, "P01": 17.0, "P02": 15.0}),
+        hours(study, {"all": 16.4, "P01": 17.3, "P02": 15.4}),
+    )
+    assert stays(study, then, now, {"all": 30, "P01": 3, "P02": 27}, 30, QUARTER) == ["P01", "P02"]
+    assert stays(study, then, now, {"all": 30, "P01": 12, "P02": 18}, 30, QUARTER) == []
+    assert stays(study, then, now, {"all": 9, "P01": 0, "P02": 9}, 9, QUARTER) == ["all", "P01", "P02"]
+
+
+def test_numbers_move_freely_where_nobody_changed_as_with_a_new_method(study: Study) -> None:
+    then, now = hours(study, {"all": 16.0}), hours(study, {"all": 16.4})
+    assert stays(study, then, now, {}, 0, QUARTER) == []
+
+
+def test_a_year_later_the_whole_table_is_published_anew_if_enough_changed_in_all(study: Study) -> None:
+    then, now = hours(study, {"all": 16.0, "P01": 17.0}), hours(study, {"all": 16.4, "P01": 17.3})
+    assert stays(study, then, now, {"all": 12, "P01": 3}, 12, "2027Q3") == []
+    assert stays(study, then, now, {"all": 12, "P01": 3}, 12, "2027Q2") == ["P01"]
+    assert stays(study, then, now, {"all": 3, "P01": 3}, 3, "2027Q3") == ["all", "P01"]
+
+
+def test_the_number_of_people_stays_with_the_mean(study: Study) -> None:
+    then, now = hours(study, {"all": 16.0}, n=64), hours(study, {"all": 16.0}, n=68)
+    assert then["n"].tolist() == [65]
+    assert now["n"].tolist() == [70]
+    assert stays(study, then, now, {"all": 4}, 4, QUARTER) == ["all"]
+
+
+def test_a_kept_row_shows_the_published_number_and_says_so(study: Study) -> None:
+    rows = [row("gross", "hours_week", "mean", each, 0.4, region="all", n=n) for each, n in ((16.0, 64), (16.4, 68))]
+    then, now = (protected(study, "hours", [each]) for each in rows)
+    kept = now.kept(then.table)
+    assert kept.table[["value", "n", "mark"]].to_numpy().tolist() == [[16.0, 65, "p"]]
+    assert ProtectedTable.from_json(kept.to_json()).table.equals(kept.table)
+    with pytest.raises(PublicationBlocked, match="hidden"):
+        now.kept(then.table.assign(mark="c"))
+
+
+def test_quarters_whose_drops_differ_are_known_by_their_ids() -> None:
+    assert changed_quarters({"2026Q2/a/1", "2026Q3/b/1"}, {"2026Q2/a/1", "2026Q3/b/2"}) == {"2026Q3"}
