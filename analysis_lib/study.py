@@ -355,6 +355,9 @@ class Publishing(Section):
     languages: list[Literal["zh", "en"]] = Field(default_factory=lambda: ["zh", "en"], description="languages built")
     accessibility: bool = Field(True, description="look at pages in a browser before they are published")
     link_hosts: list[str] = Field(default_factory=list, description="hosts that a page may lead to; none by default")
+    address: str = Field(
+        "", description="address under which the site will stand, for links of its feed; empty: relative links"
+    )
 
 
 class StudyConfig(Section):
@@ -590,7 +593,11 @@ class Study:
 
     def today(self) -> dt.date:
         """The day in the study's zone, whatever the zone of the machine."""
-        return dt.datetime.now(ZoneInfo(self.config.study.timezone)).date()
+        return self.day_of(dt.datetime.now(dt.UTC))
+
+    def day_of(self, moment: dt.datetime) -> dt.date:
+        """The day of a moment in the study's zone."""
+        return moment.astimezone(ZoneInfo(self.config.study.timezone)).date()
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import logging
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -26,7 +28,7 @@ _PRESENTATION = {
     "stroke-linejoin", "stroke-miterlimit", "stroke-dasharray", "stroke-dashoffset",
     "font-size", "font-weight", "text-anchor",
 }  # fmt: skip
-_REFERENCE = re.compile(r"#([\w.-]+)")
+_REFERENCE = re.compile(r"#[\w.-]+")
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
 _UNTURNED = re.compile(r"^(?:rotate\(-?0 .*\)|translate\((?P<x>[\d.-]+) (?P<y>[\d.-]+)\))$")
 # What every text of ours is unless it says otherwise; the family is that of the page around the chart.
@@ -58,7 +60,8 @@ def to_svg(figure: Figure, *, id_prefix: str, title: str, description: str) -> M
         ElementTree.SubElement(svg, tag, {"id": f"{id_prefix}-{tag}"}).text = text
     # Who listens hears title and description, and the table beside; numbers without their axes would say nothing.
     drawn = {"aria-hidden": "true", "stroke-linejoin": "round", "font-size": _USUAL["font-size"], "fill": INK}
-    ElementTree.SubElement(svg, "g", drawn).extend(_cleaned(root, id_prefix))
+    ElementTree.SubElement(svg, "g", drawn).extend(_gathered(_cleaned(root)))
+    _number_ids(svg[-1], id_prefix)
     return Markup(ElementTree.tostring(svg, encoding="unicode"))  # the writer has escaped every text in it
 
 
@@ -97,14 +100,14 @@ def _drawn(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _cleaned(element: ElementTree.Element, prefix: str) -> ElementTree.Element:
+def _cleaned(element: ElementTree.Element) -> ElementTree.Element:
     """Copy of an element with allowed parts only; style attributes become presentation attributes."""
-    copy = ElementTree.Element(_tag(element), _plain_attributes(element, prefix))
+    copy = ElementTree.Element(_tag(element), _plain_attributes(element))
     if copy.tag == "text":
         return _placed(copy, element.text or "")
     for child in element:
         if isinstance(child.tag, str) and _tag(child) in _ELEMENTS:
-            cleaned = _cleaned(child, prefix)
+            cleaned = _cleaned(child)
             if cleaned.get("fill") == "none" and "stroke" not in cleaned.attrib:
                 continue  # the background, left transparent so that a chart sits on any ground
             if cleaned.tag == "g" and not cleaned.attrib:
@@ -112,6 +115,41 @@ def _cleaned(element: ElementTree.Element, prefix: str) -> ElementTree.Element:
             elif len(cleaned) or cleaned.text or cleaned.tag not in ("g", "defs", "text"):
                 copy.append(cleaned)
     return copy
+
+
+def _gathered(elements: Iterable[ElementTree.Element]) -> Iterator[ElementTree.Element]:
+    """Neighbours of one look say it once: lines become one path, marks one group; a chart of many weighs half."""
+    for (tag, look), alike in groupby(elements, key=_look):
+        first, *others = alike
+        if tag == "path" and others and look.get("fill") == "none":
+            first.set("d", " ".join(each.attrib["d"] for each in (first, *others)))
+            yield first
+        elif tag == "use" and others:
+            shared = {name: value for name, value in look.items() if name != "href"}
+            group = ElementTree.Element("g", shared)
+            for each in (first, *others):
+                each.attrib = {name: value for name, value in each.attrib.items() if name not in shared}
+                group.append(each)
+            yield group
+        else:
+            for each in (first, *others):
+                each[:] = _gathered(list(each))
+                yield each
+
+
+def _look(element: ElementTree.Element) -> tuple[str, dict[str, str]]:
+    return element.tag, {name: value for name, value in element.attrib.items() if name not in ("d", "x", "y")}
+
+
+def _number_ids(drawn: ElementTree.Element, prefix: str) -> None:
+    """Short ids, told apart by the prefix from those of other charts of the page."""
+    names = {element.attrib["id"]: element for element in drawn.iter() if "id" in element.attrib}
+    short = {f"#{name}": f"#{prefix}-{place}" for place, name in enumerate(names)}
+    for name, element in names.items():
+        element.set("id", short[f"#{name}"][1:])
+    for element in drawn.iter():
+        for name in {"href", "clip-path"} & set(element.attrib):
+            element.set(name, _REFERENCE.sub(lambda found: short[found[0]], element.attrib[name]))
 
 
 def _placed(element: ElementTree.Element, text: str) -> ElementTree.Element:
@@ -130,7 +168,7 @@ def _placed(element: ElementTree.Element, text: str) -> ElementTree.Element:
     return element
 
 
-def _plain_attributes(element: ElementTree.Element, prefix: str) -> dict[str, str]:
+def _plain_attributes(element: ElementTree.Element) -> dict[str, str]:
     attributes = {"href" if name == _HREF else name: value for name, value in element.attrib.items()}
     kept = {name: value for name, value in attributes.items() if name in _ATTRIBUTES}
     for part in attributes.get("style", "").split(";"):
@@ -139,12 +177,9 @@ def _plain_attributes(element: ElementTree.Element, prefix: str) -> dict[str, st
             kept[name] = value
     if _tag(element) not in ("path", "clipPath"):
         kept.pop("id", None)  # nothing refers to a group
-    if "id" in kept:
-        kept["id"] = f"{prefix}-{kept['id']}"
     for name in {"d", "x", "y"} & set(kept):
         kept[name] = " ".join(_DECIMALS.sub(_tenth, kept[name]).split())
-    return {name: _REFERENCE.sub(lambda found: f"#{prefix}-{found[1]}", value)
-            if name == "href" or value.startswith("url(") else value for name, value in kept.items()}  # fmt: skip
+    return kept
 
 
 def _tenth(found: re.Match[str]) -> str:

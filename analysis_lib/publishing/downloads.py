@@ -25,13 +25,18 @@ def csv_text(table: ProtectedTable, *, study: Study) -> str:
     frame = table.table
     names = {f"{column}_{language}": [guarded(name) for name in names_of(frame, column, study=study, language=language)]
              for column in NAMED for language in ("zh", "en")}  # fmt: skip
-    head = [name for column in frame.columns for name in _with_names(column)]
+    head = head_of(table)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow(head)
     for place, row in enumerate(frame.to_dict("records")):
         writer.writerow([names[column][place] if column in names else _cell(row[column]) for column in head])
     return BOM + stream.getvalue()
+
+
+def head_of(table: ProtectedTable) -> list[str]:
+    """Columns of a table's CSV."""
+    return [name for column in table.table.columns for name in _with_names(column)]
 
 
 def _with_names(column: str) -> list[str]:

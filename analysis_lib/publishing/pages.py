@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from babel.dates import format_date
@@ -31,7 +29,11 @@ from analysis_lib.study import NATION, Study
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 # Filled when a site is put together.
 NAVIGATION, NOTICE, DOWNLOADS = "<!--site:navigation-->", "<!--site:notice-->", "<!--site:downloads-->"
-CORRECTIONS = "corrections"  # page of the site, last part of its address
+SITE_MAP = "<!--site:map-->"
+# Pages of the site and pages that every quarter has, last parts of their addresses.
+ARCHIVE, CORRECTIONS, FIND = "archive", "corrections", "find"
+DATA, METHODS, QUALITY = "data", "methods", "quality"
+ABOUT = (DATA, METHODS, QUALITY)
 MAX_POINTS = 6
 KILOBYTE = 1000
 WHOLE = {".xlsx": "page.workbook"}  # end of the name of a file that holds a whole release → text of its link
@@ -177,7 +179,7 @@ def render_report(report: Report, language: str) -> str:
         else [],
         quality=quality_lines(report, writer),
         response=charts.get("response"),
-        glossary=_glossary(report, writer),
+        glossary=glossary(report, writer),
         about=_about(report, writer),
         home=None
         if report.is_national
@@ -298,40 +300,56 @@ def _rows(report: Report, keys: list[str]) -> list[pd.Series]:
 
 def quality_lines(report: Report, writer: Writer) -> list[str]:
     """The data-quality box: response, diaries, checks, design, rules, risks, and what the figures are not for."""
+    return [line for lines in quality_parts(report, writer).values() for line in lines]
+
+
+def quality_parts(report: Report, writer: Writer) -> dict[str, list[str]]:
+    """Sentences on quality by what they are about."""
     text, labels, config = writer.text, writer.labels, report.study.config
-    lines = []
+    returns = []
     counts: dict[str, str] = {}
     if "returns" in report.tables:
         table = report.tables["returns"].table
         counts = {row["measure"]: labels.number(row["value"], "count", "count") for row in table.to_dict("records")}
     rate = pick(report.tables["response"], measure="response_rate") if "response" in report.tables else None
     if rate is not None and pd.notna(rate["value"]) and "sampled" in counts:
-        lines.append(text("quality.response", rate=labels.number(rate["value"], "share"), sampled=counts["sampled"]))
-    lines += silent_lines(report, writer)
+        returns.append(text("quality.response", rate=labels.number(rate["value"], "share"), sampled=counts["sampled"]))
+    returns += silent_lines(report, writer)
     not_held = report.study.config.calendar.not_held
-    lines += [
+    returns += [
         text("quality.not_held", quarter=labels.period(quarter), reason=not_held[quarter][writer.language])  # pyright: ignore[reportArgumentType]
         for quarter in sorted(not_held)
         if quarter < report.period
     ]
     if "diary_days" in counts:
-        lines.append(text("quality.diaries", days=counts["diary_days"], used=counts["diary_days_used"]))
+        returns.append(text("quality.diaries", days=counts["diary_days"], used=counts["diary_days_used"]))
         problems = {name: counts[f"problems_{name}"] for name in ("rejected", "fixed", "warned")}
-        lines.append(text("quality.problems", **problems))
-    design = {
+        returns.append(text("quality.problems", **problems))
+    answers = [behind.coping(report.tables, writer), behind.own_burden(report.tables, writer)]
+    limits = config.disclosure
+    numbers = {"people": limits.min_respondents, "units": limits.min_units, "base": limits.round_counts_to}
+    unit = labels.measures[config.estimation.headline].unit
+    return {
+        "returns": returns,
+        "answers": [line for line in answers if line],
+        "design": [design_line(report, writer)],
+        "rules": [text("quality.rules" if config.design.psu else "quality.rules_people", **numbers)],
+        "words": [text("quality.smallest", amount=writer.amount(config.estimation.smallest_change, unit))],
+        "risks": [text("quality.recall")],
+        "use": [text("quality.not_for")],
+    }
+
+
+def design_line(report: Report, writer: Writer) -> str:
+    """The sample design as the study declares it."""
+    design = report.study.config.design
+    names = {
         (True, True): "stratified",
         (False, True): "clustered",
         (True, False): "strata_only",
         (False, False): "simple",
     }
-    lines += [line for line in (behind.coping(report.tables, writer), behind.own_burden(report.tables, writer)) if line]
-    lines.append(text(f"quality.{design[bool(config.design.stratum), bool(config.design.psu)]}"))
-    limits = config.disclosure
-    numbers = {"people": limits.min_respondents, "units": limits.min_units, "base": limits.round_counts_to}
-    lines.append(text("quality.rules" if config.design.psu else "quality.rules_people", **numbers))
-    unit = labels.measures[config.estimation.headline].unit
-    lines.append(text("quality.smallest", amount=writer.amount(config.estimation.smallest_change, unit)))
-    return [*lines, text("quality.recall"), text("quality.not_for")]
+    return writer.text(f"quality.{names[bool(design.stratum), bool(design.psu)]}")
 
 
 def silent_lines(report: Report, writer: Writer) -> list[str]:
@@ -359,7 +377,8 @@ def _whole_regions(study: Study, codes: set[str]) -> list[str]:
     return [str(code) for code in study.regions.index if code in codes]
 
 
-def _glossary(report: Report, writer: Writer) -> list[tuple[str, str]]:
+def glossary(report: Report, writer: Writer) -> list[tuple[str, str]]:
+    """Terms of a page with their meaning."""
     labels, settings = writer.labels, report.study.config.estimation
     keys = [key for key in dict.fromkeys([settings.headline, *settings.nested]) if labels.why(key)]
     terms = [(labels.measure(key), labels.why(key)) for key in keys][:3]
@@ -459,7 +478,7 @@ def render_template(template: str, study: Study, language: str, **values: object
     )
 
 
-def render_overview(report: Report, language: str) -> str:
+def render_overview(report: Report, language: str, *, navigation: str, next_report: str, feed: str) -> str:
     """First page of a language: the finding of the latest quarter, and the ways on."""
     writer = Writer(report.study, language)
     return render_template(
@@ -477,45 +496,10 @@ def render_overview(report: Report, language: str) -> str:
             {"href": f"{report.quarter}/{code}/index.html", "name": writer.labels.region(code)}
             for code in report.page_regions
         ],
+        navigation=Markup(navigation),
+        next=next_report,
+        feed=feed,
         switch=switch(report.study, language, 1),
-    )
-
-
-def render_archive(reports: list[Report], language: str, older: Sequence[tuple[Quarter, int]] = ()) -> str:
-    """Every quarter with its finding, newest first, and releases of it (quarter, number) that another replaced."""
-    study = reports[0].study
-    writer = Writer(study, language)
-    entries = [
-        {
-            "href": f"../{report.quarter}/index.html",
-            "finding": writer.finding(report.headline, region=NATION, period=report.period),
-            "release": writer.text("site.entry", number=report.number),
-            "older": [
-                {
-                    "href": f"../../releases/{quarter}/r{number}/{language}/{quarter}/index.html",
-                    "release": writer.text("site.entry", number=number),
-                }
-                for quarter, number in older
-                if quarter == report.quarter
-            ],
-        }
-        for report in sorted(reports, key=lambda report: report.quarter, reverse=True)
-    ]
-    return render_template("archive", study, language, entries=entries, switch=switch(study, language, 2, "archive"))
-
-
-def render_corrections(study: Study, corrections: list[dict[str, Any]], language: str) -> str:
-    """What was corrected or revised after it was published, newest first."""
-    writer = Writer(study, language)
-    entries = []
-    for each in sorted(corrections, key=lambda each: each["date"], reverse=True):
-        day = format_date(dt.date.fromisoformat(each["date"]), format="long", locale=language)
-        quarter, _, number = each["release"].partition("/r")
-        about = f"{writer.labels.period(quarter)} · {writer.text('site.entry', number=number)}"
-        words = writer.text(f"site.{each['kind']}", date=day, text=each[f"text_{language}"])
-        entries.append({"words": words, "release": about, "href": f"../{quarter}/index.html"})
-    return render_template(
-        "corrections", study, language, entries=entries, switch=switch(study, language, 2, CORRECTIONS)
     )
 
 
@@ -551,12 +535,17 @@ def navigation(
         )
     if after:
         links.append((f"{depth}{after[0]}/{region_path}index.html", writer.text("site.next", period=str(after[0]))))
-    links.append((f"{depth}archive/index.html", writer.text("site.archive")))
-    items = Markup("\n").join(Markup('<li><a href="{}">{}</a></li>').format(href, words) for href, words in links)
+    links += [(f"{depth}{page}/index.html", writer.text(f"site.{page}")) for page in (ARCHIVE, FIND)]
+    items = link_items(links)
     if not after:
-        return str(items), ""
+        return items, ""
     latest = after[-1]
     notice = Markup('<p class="notice">{} <a href="{}">{}</a></p>').format(
         writer.text("site.older"), f"{depth}{latest}/{region_path}index.html", writer.labels.period(str(latest))
     )
-    return str(items), str(notice)
+    return items, str(notice)
+
+
+def link_items(links: Sequence[tuple[str, str]]) -> str:
+    """Addresses and words as items of a navigation."""
+    return str(Markup("\n").join(Markup('<li><a href="{}">{}</a></li>').format(*link) for link in links))

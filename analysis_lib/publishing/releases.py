@@ -16,7 +16,16 @@ from typing import Any
 from analysis_lib.disclosure.handover import read_results
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked, UsageError
-from analysis_lib.publishing import adjust_pages, change_pages, details, guardrail_page, pages, reform_pages
+from analysis_lib.publishing import (
+    about_pages,
+    adjust_pages,
+    change_pages,
+    data_page,
+    details,
+    guardrail_page,
+    pages,
+    reform_pages,
+)
 from analysis_lib.publishing.downloads import csv_text
 from analysis_lib.publishing.workbooks import workbook_bytes
 from analysis_lib.quarters import Quarter
@@ -173,7 +182,7 @@ def release_files(
     asked = [
         (report, page, language)
         for report in reports
-        for page in ["", *report.further_pages, *(pages.reform_page(reform.id) for reform in report.reforms)]
+        for page in pages_of(report)
         for language in study.config.publishing.languages
     ]
     drawn = zip(asked, spread(render_page, *zip(*asked, strict=True)), strict=True)
@@ -183,16 +192,29 @@ def release_files(
     }
     tables = [(report, table) for report in reports for table in report.tables.values()]
     texts = spread(partial(csv_text, study=study), [table for _, table in tables])
-    for (report, table), text in zip(tables, texts, strict=True):
-        files[f"data/{quarter}/{pages.download_name(table.name, report.region)}"] = text
-    languages = study.config.publishing.languages
+    downloads = {
+        pages.download_name(table.name, report.region): text
+        for (report, table), text in zip(tables, texts, strict=True)
+    }
+    files |= {f"data/{quarter}/{name}": text for name, text in downloads.items()}
     about = {"study": study, "quarter": quarter, "number": number}
+    files[f"data/{quarter}/{data_page.PACKAGE}"] = data_page.data_package(reports, downloads, **about)
+    sizes = {name: len(text.encode()) for name, text in downloads.items()}
+    for language in study.config.publishing.languages:
+        files[f"{language}/{quarter}/{pages.DATA}/index.html"] = data_page.render_data(reports, sizes, language)
+    languages = study.config.publishing.languages
     books = spread(partial(workbook_bytes, [table for _, table in tables], **about), languages)
     files |= {
         f"data/{quarter}/{pages.workbook_name(quarter, each)}": book
         for each, book in zip(languages, books, strict=True)
     }
     return dict(sorted((files | _result_files(results)).items()))
+
+
+def pages_of(report: pages.Report) -> list[str]:
+    """Last parts of the addresses of a report's pages, its own first; that on data needs the files and comes later."""
+    about = [pages.METHODS, pages.QUALITY] if report.is_national else []
+    return ["", *report.further_pages, *(pages.reform_page(reform.id) for reform in report.reforms), *about]
 
 
 def render_page(report: pages.Report, page: str, language: str) -> str:
@@ -206,6 +228,8 @@ def render_page(report: pages.Report, page: str, language: str) -> str:
         pages.CHANGES: change_pages.render_changes,
         pages.ADJUST: adjust_pages.render_adjust,
         pages.GUARDRAILS: guardrail_page.render_guardrails,
+        pages.METHODS: about_pages.render_methods,
+        pages.QUALITY: about_pages.render_quality,
     }
     if page in further:
         return further[page](report, language)
@@ -242,7 +266,7 @@ def reports_of(study: Study, quarter: Quarter, results: Results, number: int) ->
         if (
             not _SAFE.match(region)
             or not _SAFE.match(notebook)
-            or region in pages.FURTHER
+            or region in (*pages.FURTHER, *pages.ABOUT)
             or region.startswith(pages.reform_page(""))
         ):
             raise PublicationBlocked(

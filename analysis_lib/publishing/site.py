@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from analysis_lib.disclosure.handover import read_results
 from analysis_lib.errors import PublicationBlocked
-from analysis_lib.publishing import pages
+from analysis_lib.publishing import pages, site_pages
 from analysis_lib.publishing.releases import (
     BUILDING,
     MANIFEST,
@@ -56,6 +56,8 @@ class Contents:
         Releases that readers have seen and that another one of their quarter replaces.
     corrections : list of dict
         Entries of the ledger: release, kind, text_zh, text_en, date.
+    published : dict of str to datetime.date
+        Release → day on which readers first saw it.
     is_preview : bool
         Whether every page says that it is not published.
     """
@@ -63,6 +65,7 @@ class Contents:
     releases: list[Release]
     older: Sequence[Release] = ()
     corrections: list[dict[str, Any]] = field(default_factory=list)
+    published: dict[str, dt.date] = field(default_factory=dict)
     is_preview: bool = False
 
 
@@ -149,9 +152,9 @@ def _site_files(study: Study, contents: Contents) -> Iterator[tuple[str, Content
 
 
 def _with_foot(study: Study, page: str, path: str, language: str) -> str:
-    """A page with the way to the corrections at its foot."""
+    """A page of a time before sites had a map, with the way to the corrections at its foot."""
     target = f"{language}/{pages.CORRECTIONS}/index.html"
-    if path == target:
+    if path == target or f"/{pages.CORRECTIONS}/index.html" in page or f'"{pages.CORRECTIONS}/index.html' in page:
         return page
     words = Writer(study, language).text("site.title_corrections")
     link = str(Markup('<p><a href="{}">{}</a></p>\n').format("../" * path.count("/") + target, words))
@@ -182,13 +185,82 @@ def _files(study: Study, contents: Contents) -> Iterator[tuple[str, Content]]:
     reports = [_national_report(study, release) for release in releases]
     yield "index.html", pages.render_choice(reports[-1])
     for language in study.config.publishing.languages:
-        yield f"{language}/index.html", pages.render_overview(reports[-1], language)
-        older = [(release.quarter, release.number) for release in contents.older]
-        yield f"{language}/archive/index.html", pages.render_archive(reports, language, older)
-        corrections = pages.render_corrections(study, contents.corrections, language)
-        yield f"{language}/{pages.CORRECTIONS}/index.html", corrections
-    latest = [{"name": release.name, "manifest_sha256": release.manifest_sha256} for release in releases]
-    yield MANIFEST, as_json({"study": study.config.study.id, "releases": latest})
+        for path, content in _pages_of_site(study, contents, reports, language):
+            yield f"{language}/{path}", content
+    yield MANIFEST, as_json(_about_site(study, contents))
+
+
+def _pages_of_site(
+    study: Study, contents: Contents, reports: list[pages.Report], language: str
+) -> Iterator[tuple[str, str]]:
+    """Address below a language → text of what belongs to no quarter alone."""
+    writer, latest = Writer(study, language), reports[-1]
+    listed = {release.quarter: set(release.manifest["files"]) for release in contents.releases}
+    feed = site_pages.FEED if contents.published else ""
+    told = {
+        "": pages.render_overview(
+            latest,
+            language,
+            navigation=site_pages.site_links(writer, ""),
+            next_report=site_pages.next_report(study, latest.quarter, language),
+            feed=feed,
+        ),
+        pages.ARCHIVE: site_pages.render_archive(
+            reports, language, [(release.quarter, release.number) for release in contents.older], contents.published
+        ),
+        pages.CORRECTIONS: site_pages.render_corrections(study, contents.corrections, language),
+    }
+    for page in pages.ABOUT:
+        having = [quarter for quarter, files in listed.items() if f"{language}/{quarter}/{page}/index.html" in files]
+        told[page] = site_pages.render_by_quarter(study, having, page, language)
+    own = f"{language}/{latest.quarter}/"
+    there = [path.split("/")[2] for path in sorted(listed[latest.quarter]) if path.startswith(own) and _is_page(path)]
+    told[pages.FIND] = site_pages.render_find(latest, there, language)
+    for page, text in told.items():
+        path = f"{page}/index.html" if page else "index.html"
+        yield path, text.replace(pages.SITE_MAP, _site_map(writer, "../" * bool(page), contents), 1)
+    if feed:
+        yield feed, site_pages.render_feed(reports, contents.corrections, language, contents.published)
+
+
+def _site_map(writer: Writer, top: str, contents: Contents, own: str = "", files: Collection[str] = ()) -> str:
+    """Links to what is not about one figure: pages of the quarter where it has them, of the site otherwise.
+
+    ``top`` leads to the folder of the language on the site, ``own`` to that of the page's quarter.
+    """
+    links = [
+        (f"{own if f'{page}/index.html' in files else top}{page}/index.html", writer.text(f"site.{page}"))
+        for page in pages.ABOUT
+    ]
+    links += [
+        (f"{top}{page}/index.html", writer.text(f"site.{page}"))
+        for page in (pages.FIND, pages.ARCHIVE, pages.CORRECTIONS)
+    ]
+    if contents.published:
+        links.append((f"{top}{site_pages.FEED}", writer.text("site.feed")))
+    return pages.link_items(links)
+
+
+def _about_site(study: Study, contents: Contents) -> dict[str, Any]:
+    """What the site holds, for programs: the releases in force, when they were published, and which comes next."""
+    following = contents.releases[-1].quarter.shift(1)
+    due = study.due_date(following).isoformat() if following in study.config.calendar.quarters else None
+    return {
+        "study": study.config.study.id,
+        "is_simulated": study.config.study.is_simulated,
+        "languages": list(study.config.publishing.languages),
+        "releases": [
+            {
+                "name": release.name,
+                "manifest_sha256": release.manifest_sha256,
+                "published": contents.published[release.name].isoformat()
+                if release.name in contents.published
+                else None,
+            }
+            for release in contents.releases
+        ],
+        "next": {"quarter": str(following), "due": due} if due else None,
+    }
 
 
 def _is_page(path: str) -> bool:
@@ -213,7 +285,11 @@ def _with_navigation(
         lambda other: f"{language}/{other}/{below}index.html" in listed[other],
     )
     notice += _notices(study, release, language, contents)
-    return _filled(study, text, path, release, links, notice)
+    own = f"{language}/{release.quarter}/"
+    files = {file.removeprefix(own) for file in listed[release.quarter] if file.startswith(own)}
+    top = "../" * (path.count("/") - 1)
+    site_map = _site_map(Writer(study, language), top, contents, f"{top}{release.quarter}/", files)
+    return _filled(study, text, path, release, links, notice, site_map)
 
 
 def _as_older(
@@ -227,15 +303,19 @@ def _as_older(
     words = writer.text("site.replaced", number=release.number)
     notice = _notice(words, f"{top}{newer}", writer.labels.period(str(release.quarter)))
     notice += _notices(study, release, language, contents)
-    return _filled(study, text, path, release, str(links), notice)
+    own = f"{language}/{release.quarter}/"
+    files = {file.removeprefix(own) for file in release.manifest["files"] if file.startswith(own)}
+    below = "../" * (path.count("/") - 2)
+    site_map = _site_map(writer, f"{top}{language}/", contents, below, files)
+    return _filled(study, text, path, release, str(links), notice, site_map)
 
 
-def _filled(study: Study, text: str, path: str, release: Release, links: str, notice: str) -> str:
+def _filled(study: Study, text: str, path: str, release: Release, links: str, notice: str, site_map: str) -> str:
     folder = f"data/{release.quarter}"
     sizes = {file.name: file.stat().st_size for file in (release.folder / folder).iterdir()}
     downloads = pages.whole_downloads(Writer(study, path.split("/")[0]), sizes, f"{'../' * path.count('/')}{folder}/")
     filled = text.replace(pages.NAVIGATION, links, 1).replace(pages.NOTICE, notice, 1)
-    return filled.replace(pages.DOWNLOADS, downloads, 1)
+    return filled.replace(pages.DOWNLOADS, downloads, 1).replace(pages.SITE_MAP, site_map, 1)
 
 
 def _notices(study: Study, release: Release, language: str, contents: Contents) -> str:

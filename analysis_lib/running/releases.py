@@ -365,7 +365,7 @@ def _show(study: Study, ledger: Ledger, release: Release, *, is_new: bool = Fals
         _check_room(study, release)
         shown = _published(ledger) | {str(release.quarter): release.name}
         sync_tree(release.folder)
-        target = assemble(study, _contents(study, ledger, shown))
+        target = assemble(study, _contents(study, ledger, shown, publishing=release.name))
         unchecked = pass_gates(study, target, release) if is_new else []
         sync_tree(target)
         facts = {
@@ -392,14 +392,23 @@ def _show(study: Study, ledger: Ledger, release: Release, *, is_new: bool = Fals
     return link / "index.html"
 
 
-def _contents(study: Study, ledger: Ledger, shown: dict[str, str], *, is_preview: bool = False) -> Any:
+def _contents(
+    study: Study, ledger: Ledger, shown: dict[str, str], *, publishing: str = "", is_preview: bool = False
+) -> Any:
+    """What a site shows of the releases in force; ``publishing`` is that which readers are about to see."""
     from analysis_lib.publishing.releases import release_of
     from analysis_lib.publishing.site import Contents
 
     seen = {each["release"] for each in ledger.publications() if each["state"] == "published"}
     older = sorted((release_of(study, name) for name in seen - set(shown.values())), key=lambda each: each.name)
     releases = sorted((release_of(study, name) for name in shown.values()), key=lambda each: each.quarter)
-    return Contents(releases, older, ledger.corrections(), is_preview)
+    published: dict[str, dt.date] = {}
+    for each in ledger.publications():
+        if each["state"] == "published":
+            published.setdefault(each["release"], study.day_of(dt.datetime.fromisoformat(each["at"])))
+    if publishing:
+        published.setdefault(publishing, study.today())
+    return Contents(releases, older, ledger.corrections(), published, is_preview)
 
 
 def _published(ledger: Ledger) -> dict[str, str]:

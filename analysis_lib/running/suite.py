@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import json
 import os
 from dataclasses import dataclass
@@ -20,6 +21,17 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 
 
+class ToldChange(BaseModel):
+    """A raised version of a method in words for readers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: int = Field(ge=2, description="the version")
+    date: dt.date = Field(description="day of the change")
+    zh: str = Field(description="what changed, by how much and why, in Chinese")
+    en: str = Field(description="the same in English")
+
+
 class Notebook(BaseModel):
     """An entry of ``suite.toml``."""
 
@@ -34,6 +46,9 @@ class Notebook(BaseModel):
     tables: list[str] = Field(min_length=1, description="the tables it promises to hand over")
     method: int = Field(
         1, ge=1, description="version of its method; raise it, with an entry in CHANGELOG.md, to rerun it"
+    )
+    changed: list[ToldChange] = Field(
+        default_factory=list, description="each raised version of the method, as the methods page tells readers of it"
     )
     reads_releases: bool = Field(False, description="whether it reads what was published of earlier quarters")
 
