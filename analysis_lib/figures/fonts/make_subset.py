@@ -2,8 +2,8 @@
 
 The charts need a Chinese font that is the same on every machine. The subset holds the 6,763 characters of GB 2312,
 which cover the place names of China but for a handful, and what Latin text and formulas need; hints and layout
-tables are left out, because the fonts only measure texts and draw the charts of notebooks. The family is renamed, so that an installed Noto font can
-never be taken in its place.
+tables are left out, because the fonts only measure texts and draw the charts of notebooks. The family is renamed, so
+that an installed Noto font can never be taken in its place.
 """
 
 from __future__ import annotations
