@@ -45,7 +45,12 @@ def unequal_formats(
         book = folder / names.workbook_name(release.quarter, language)
         found += [f"{book.relative_to(site).as_posix()}: {each}" for each in _unlike_workbook(book, together, language)]
         shown = _shown(Labels(study, language), [frame for frames in together.values() for frame in frames])
-        of_quarter = [page for path, page in pages.items() if path.startswith(f"{language}/{release.quarter}/")]
+        folder_of_pages = f"{language}/{release.quarter}/"
+        # Rows and sizes of files, and versions of methods, are no results.
+        about = tuple(f"{folder_of_pages}{page}/" for page in names.ABOUT)
+        of_quarter = [
+            page for path, page in pages.items() if path.startswith(folder_of_pages) and not path.startswith(about)
+        ]
         found += [f"{page.path}: {each}" for page in of_quarter for each in _strange_figures(page, shown)]
     return found
 
