@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from analysis_lib.errors import UsageError
 
 QUARTERS_PER_YEAR = 4
-_PATTERN = re.compile(r"^(20\d\d)-?[Qq]([1-4])$")
+_PATTERN = re.compile(r"(20[0-9]{2})-?[Qq]([1-4])")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,7 +30,7 @@ class Quarter:
         """Read ``2025Q1`` or ``2025-Q1``; raises `UsageError` for anything else."""
         if isinstance(text, Quarter):
             return text
-        match = _PATTERN.match(text)
+        match = _PATTERN.fullmatch(text)
         if match is None:
             raise UsageError(f"{text!r} is not a quarter", where="quarter", fix="write it like 2025Q1")
         return cls(int(match[1]), int(match[2]))

@@ -159,6 +159,8 @@ def altered(release: Release) -> list[str]:
     for path, expected in listed.items():
         if path not in there:
             wrong.append(f"{path} is missing")
+        elif (release.folder / path).is_symlink():
+            wrong.append(f"{path} is a link")
         elif hashlib.sha256((release.folder / path).read_bytes()).hexdigest() != expected:
             wrong.append(f"{path} is not what was released")
     return sorted(wrong)

@@ -38,8 +38,10 @@ from analysis_lib.tables.drops import (
     withdrawal_text,
 )
 
-_SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,60}$")
-_FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+# No folder or file is named like a device of Windows, where a study may be copied to.
+_DEVICE = r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z))"
+_SLUG = re.compile(_DEVICE + r"[a-z0-9][a-z0-9_-]{0,60}")
+_FILE_NAME = re.compile(_DEVICE + r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.IGNORECASE)
 _RECEIVING = ".receiving-"
 
 
@@ -161,7 +163,7 @@ class Store:
         UsageError
             For a slug that is no folder name, or a superseded drop that is not in force.
         """
-        if not _SLUG.match(slug):
+        if not _SLUG.fullmatch(slug):
             raise UsageError(
                 f"{slug!r} is no folder name", where="slug", fix="use lower-case letters, digits and dashes"
             )
@@ -355,9 +357,11 @@ def _pinned(drops: list[Drop], quarter: Quarter, pins: Mapping[str, str]) -> lis
 
 
 def _refuse_unreadable(path: Path) -> None:
+    if path.is_symlink():
+        raise InputRejected("the file is a link to another", where=path.name, fix="receive the file that it leads to")
     if not path.is_file() or path.stat().st_size == 0:
         raise InputRejected("the file is missing or empty", where=path.name, fix="ask the sender for it again")
-    if not _FILE_NAME.match(path.name):
+    if not _FILE_NAME.fullmatch(path.name):
         raise InputRejected(
             "the file's name holds unsafe characters", where=path.name, fix="rename it with Latin letters and digits"
         )
