@@ -439,7 +439,9 @@ def _small_study(root: Path, last: Quarter, counties: int) -> Study:
     init_study(root, simulated=True)
     settings = root / "study.toml"
     text = settings.read_text(encoding="utf-8")
-    settings.write_text(re.sub(r'^last = ".*"', f'last = "{last}"', text, flags=re.MULTILINE), encoding="utf-8")
+    text = re.sub(r'^last = ".*"', f'last = "{last}"', text, flags=re.MULTILINE)
+    # A sample this small has too few people in each tier of a province to say anything of them.
+    settings.write_text(re.sub(r"^categories = .*", "categories = []", text, flags=re.MULTILINE), encoding="utf-8")
     regions, officials = ["code,parent,level,name_zh,name_en"], ["region,tier,officials"]
     for code, (name, letter) in PLACES.items():
         regions.append(f"{code},all,province,{name},Example Province {letter}")
