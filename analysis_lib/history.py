@@ -21,7 +21,7 @@ from analysis_lib.methods import method_versions
 from analysis_lib.monitoring.change_account import Circumstances, Link, account_for_change, no_rows
 from analysis_lib.monitoring.claims import Claim
 from analysis_lib.monitoring.ledger import Ledger
-from analysis_lib.monitoring.linking import in_part, link_between, read_links
+from analysis_lib.monitoring.linking import hours_by_new, in_part, link_between, read_links
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
@@ -101,7 +101,8 @@ def account(run: RunParameters, officials: pd.DataFrame) -> pd.DataFrame:
     earlier, later = str(past.quarter), str(run.quarter)
     regions = [NATION, *pipeline.page_regions(run.study)]
     linked: dict[tuple[str, str], Link] = {}
-    by_new = pipeline.hours_by_new(run, officials[officials["quarter"] == later], measures, regions)
+    asked_by = {quarter: is_new for quarter, is_new in pipeline.asked_by(run).items() if quarter == later}
+    by_new = hours_by_new(officials, asked_by, measures, study=run.study, regions=regions)
     for measure, region in product(measures, regions):
         if (share := float(by_new.get((measure, region, later), 0.0))) > 0:
             link = link_between(links, measure, versions[earlier], versions[later])

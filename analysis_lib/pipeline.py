@@ -16,7 +16,6 @@ import pandas as pd
 from analysis_lib.errors import InputRejected
 from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint
 from analysis_lib.ingest.tidy import ingest_quarter
-from analysis_lib.monitoring.linking import shares_by_new
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quality.flags import Wave
 from analysis_lib.quarters import Quarter
@@ -200,20 +199,14 @@ def instruments(run: RunParameters) -> dict[str, frozenset[str]]:
     return {str(quarter): frozenset(drop.instrument for drop in store.drops(quarter)) for quarter in quarters}
 
 
-def hours_by_new(run: RunParameters, officials: pd.DataFrame, keys: list[str], regions: list[str]) -> pd.Series:
-    """Share of hours that new versions of instruments measured, where versions changed; see `shares_by_new`."""
-    versions, there = instruments(run), set(officials["quarter"])
-    found = []
+def asked_by(run: RunParameters) -> dict[str, pd.Series]:
+    """Quarter in which versions of instruments came into use → whether each respondent was asked by one of them."""
+    versions, found = instruments(run), {}
     for before, after in pairwise(sorted(versions)):
-        if after not in there or not (new := versions[after] - versions[before]):
-            continue
-        asked_by = load(replace(run, quarter=Quarter.parse(after)), "respondents").set_index("respondent_id")[
-            "instrument"
-        ]
-        rows = officials[officials["quarter"] == after]
-        is_new = rows["respondent_id"].map(asked_by).isin(new)
-        found.append(shares_by_new(rows, is_new, keys, study=run.study, quarter=after, regions=regions))
-    return pd.concat(found) if found else pd.Series(dtype=float)
+        if new := versions[after] - versions[before]:
+            answers = load(replace(run, quarter=Quarter.parse(after)), "respondents").set_index("respondent_id")
+            found[after] = answers["instrument"].isin(new)
+    return found
 
 
 def first_year(run: RunParameters) -> list[str]:

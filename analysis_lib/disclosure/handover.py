@@ -33,9 +33,10 @@ def hand_over(results_dir: str, *tables: ProtectedTable) -> None:
     pd.concat([table.evidence.assign(table=table.name) for table in tables]).to_parquet(evidence, index=False)
 
 
-def read_results(folder: Path) -> dict[str, ProtectedTable]:
-    """Read every table of a results folder, by name."""
-    tables = [ProtectedTable.from_json(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+def read_results(folder: Path, name: str = "*") -> dict[str, ProtectedTable]:
+    """Read every table of a results folder, or the one of a name if it is there, by name."""
+    paths = sorted(folder.glob(f"{name}.json"))
+    tables = [ProtectedTable.from_json(path.read_text(encoding="utf-8")) for path in paths]
     return {table.name: table for table in tables}
 
 

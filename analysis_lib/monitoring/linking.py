@@ -198,6 +198,29 @@ def shares_by_new(
     return pd.Series(shares, index=pd.MultiIndex.from_tuples(list(shares)), dtype=float)
 
 
+def hours_by_new(
+    official_quarters: pd.DataFrame,
+    asked_by: Mapping[str, pd.Series],
+    keys: list[str],
+    *,
+    study: Study,
+    regions: list[str],
+) -> pd.Series:
+    """As `shares_by_new`, in each quarter in which new versions came into use; empty without one.
+
+    Parameters
+    ----------
+    asked_by : mapping of str to pandas.Series
+        Quarter → respondent → whether a new version asked them, as `pipeline.asked_by`.
+    """
+    found = [pd.Series(dtype=float)]
+    for quarter, is_new in asked_by.items():
+        rows = official_quarters[official_quarters["quarter"] == quarter]
+        asked = rows["respondent_id"].map(is_new).fillna(False).astype(bool)
+        found.append(shares_by_new(rows, asked, keys, study=study, quarter=quarter, regions=regions))
+    return pd.concat(found[1:] or found)
+
+
 def linked_series(
     series: pd.DataFrame,
     instruments: Mapping[str, frozenset[str]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -295,10 +296,22 @@ def _manifest(study: Study, quarter: Quarter, number: int, files: dict[str, Cont
 # -- text and bytes -----------------------------------------------------------------------------------
 
 
-def write(path: Path, content: Content) -> None:
-    """Write a text or bytes as they are, and the folders they need."""
+def write(path: Path, content: Content, *, same: Iterable[Path] = ()) -> None:
+    """Write a text or bytes as they are, and the folders they need.
+
+    Parameters
+    ----------
+    same : iterable of pathlib.Path
+        Files of sites that stand: one that holds the very same is taken, for the disk has it already.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_bytes(content))
+    wanted = _bytes(content)
+    for other in same:
+        if other.is_file() and other.read_bytes() == wanted:
+            with contextlib.suppress(OSError):  # a disk without such links, or one that allows no more of them
+                path.hardlink_to(other)
+                return
+    path.write_bytes(wanted)
 
 
 def read(path: Path) -> str:
@@ -326,9 +339,12 @@ def _bytes(content: Content) -> bytes:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until a folder stands on the disk: its files first, then the folders that name them, then its own name."""
+    """Wait until a folder stands on the disk: its files first, then the folders that name them, then its own name.
+
+    A file that another folder shows too reached the disk with that one.
+    """
     paths = sorted(folder.rglob("*"))
-    for path in (path for path in paths if path.is_file()):
+    for path in (path for path in paths if path.is_file() and path.stat().st_nlink == 1):
         sync(path)
     for path in reversed([folder.parent, folder, *(path for path in paths if path.is_dir())]):
         sync(path)

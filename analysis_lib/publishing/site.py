@@ -90,9 +90,10 @@ def assemble(study: Study, contents: Contents) -> Path:
     sites = study.reports / ".sites"
     sites.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=sites, prefix=BUILDING))
+    stand = [study.reports / name for name in (SITE, PREVIEW)]
     try:
         for path, content in _site_files(study, contents):
-            write(staging / path, content)
+            write(staging / path, content, same=[site / path for site in stand])
         digest = site_sha256(staging)
         final = sites / digest[:16]
         staging.chmod(0o755)
@@ -182,7 +183,9 @@ def _files(study: Study, contents: Contents) -> Iterator[tuple[str, Content]]:
                 f"{OLDER}/{release.name}/{path}",
                 _as_older(study, read(file), path, release, listed, contents) if is_page else file.read_bytes(),
             )
-    reports = [_national_report(study, release) for release in releases]
+    # The archive says the finding of each quarter, the first page more of the last one.
+    reports = [_national_report(study, release, "hours") for release in releases[:-1]]
+    reports.append(_national_report(study, releases[-1]))
     yield "index.html", pages.render_choice(reports[-1])
     for language in study.config.publishing.languages:
         for path, content in _pages_of_site(study, contents, reports, language):
@@ -335,10 +338,10 @@ def _notice(words: str, href: str = "", target: str = "") -> str:
     return str(Markup('<p class="notice">{}{}</p>\n').format(words, link))
 
 
-def _national_report(study: Study, release: Release) -> pages.Report:
+def _national_report(study: Study, release: Release, table: str = "*") -> pages.Report:
     folder = release.folder / RESULTS
     # Of regions the first page and the archive need no more than the names.
     units = sorted({str(path.parent.relative_to(folder)) for path in folder.rglob("*.json")})
-    national = {unit: read_results(folder / unit) for unit in units if "/" not in unit}
+    national = {unit: read_results(folder / unit, table) for unit in units if "/" not in unit}
     results: Results = national | {unit: {} for unit in units if "/" in unit}
     return reports_of(study, release.quarter, results, release.number)[0]

@@ -367,7 +367,6 @@ def _show(study: Study, ledger: Ledger, release: Release, *, is_new: bool = Fals
         sync_tree(release.folder)
         target = assemble(study, _contents(study, ledger, shown, publishing=release.name))
         unchecked = pass_gates(study, target, release) if is_new else []
-        sync_tree(target)
         facts = {
             "site": target.name,
             "site_sha256": site_sha256(target),

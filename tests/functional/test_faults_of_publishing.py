@@ -275,6 +275,29 @@ def test_f04_files_reach_the_disk_before_the_folders_that_name_them(
     assert order == ["page", "b", "a", tmp_path.name]
 
 
+def test_a_file_that_stays_as_it_was_reaches_the_disk_once(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = study.reports / "site"
+    published(study, BEFORE.shift(-2))
+    published(study, BEFORE.shift(-1))
+    (kept,) = (site / "data" / str(BEFORE.shift(-2))).glob("hours*.csv")
+    file = kept.relative_to(site).as_posix()
+    before = kept.stat().st_ino
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    published(study, BEFORE)
+    assert (site / file).stat().st_ino == before
+    names = [name for name in synced if "/.sites/" in name]
+    assert any(name.endswith(f"en/{BEFORE}/index.html") for name in names)
+    assert not any(name.endswith(file) for name in names)
+    assert releases.verify(study)["published"] == 3
+
+
 def test_f06_a_full_disk_leaves_the_site_of_readers_as_it_was(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     published(study)
     release = candidate(study, value=15.0)
