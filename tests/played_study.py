@@ -101,6 +101,8 @@ class Script:
         Quarters whose timer never fires.
     revised : int
         Quarter in which the one before is published again with what came late.
+    again : bool
+        Whether the first release is made again at the end, byte for byte, whatever changed since.
     apart : bool
         Whether every run is a process of its own; else only those that are killed and those that follow.
     """
@@ -114,6 +116,7 @@ class Script:
     crashes: dict[int, tuple[str, int]] = field(default_factory=dict)
     missed: frozenset[int] = frozenset()
     revised: int = -1
+    again: bool = False
     apart: bool = True
 
 
@@ -429,6 +432,8 @@ class Play:
             for language in self.study.config.publishing.languages:
                 assert (site / language / str(quarter) / "index.html").is_file(), quarter
         check_links(site)
+        if self.script.again:
+            self.jianfu("reproduce", self.seen.releases[0])
 
 
 # -- the small world ----------------------------------------------------------------------------------
