@@ -384,13 +384,16 @@ class Play:
         check_links(self.study.reports / "site")
 
     def _check_release(self, name: str) -> None:
-        """Every printed number that moved since the last release has an account that adds up."""
-        quarter = Quarter.parse(name.partition("/")[0])
+        """Every printed number that moved since the last release has an account that adds up; every claim has a score."""
+        quarter, ledger = Quarter.parse(name.partition("/")[0]), Ledger(self.study.ledger)
+        shown = {entry["quarter"]: entry["release"] for entry in ledger.publications() if entry["state"] == "published"}
+        earlier = {release for of, release in shown.items() if of < str(quarter)}
+        claimed = sum(row["release"] in earlier for row in ledger.claims())
+        assert sum(row["release"] == name for row in ledger.scores()) == claimed, name
         this = self._hours(name, quarter)
-        before = Ledger(self.study.ledger).last_publication(str(quarter.shift(-1)))
-        if before is None:
+        if (before := shown.get(str(quarter.shift(-1)))) is None:
             return
-        last = self._hours(str(before["release"]), quarter.shift(-1))
+        last = self._hours(before, quarter.shift(-1))
         table = read_results(self._folder(name, "change_account"))["change_account"].table
         found = {
             (str(measure), str(region)): rows.set_index("category")
