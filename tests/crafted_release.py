@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +84,18 @@ def officials(sizes: dict[str, int] = SIZES, quarters: list[str] = QUARTERS, see
     return pd.concat(frames, ignore_index=True)
 
 
-def tables_of(study: Study, rows: pd.DataFrame, now: str = NOW) -> tuple[Results, dict[str, pd.DataFrame]]:
-    """What the notebooks of hours lost and of regions hand over, and the evidence behind it."""
+def as_it_is(estimates: pd.DataFrame) -> pd.DataFrame:
+    """The world as the returns have it."""
+    return estimates
+
+
+def tables_of(
+    study: Study, rows: pd.DataFrame, now: str = NOW, world: Callable[[pd.DataFrame], pd.DataFrame] = as_it_is
+) -> tuple[Results, dict[str, pd.DataFrame]]:
+    """What the notebooks of hours lost and of regions hand over, and the evidence behind it.
+
+    ``world`` may turn the estimates, before they are protected, into those of another world.
+    """
     quarters = sorted(rows["quarter"].unique())
     quarters = quarters[: quarters.index(now) + 1]
     year = quarters[-4:]
@@ -100,7 +111,9 @@ def tables_of(study: Study, rows: pd.DataFrame, now: str = NOW) -> tuple[Results
         asked = {"study": study}
         total = estimate(rows, MEASURES, periods=pooled, regions=regions, **asked)
         split = estimate(rows, MEASURES, periods={now: [now]}, regions=[region], by=["tier"], **asked)
-        series = estimate(rows, MEASURES, periods={q: [q] for q in quarters}, regions=list({*others, region}), **asked)
+        series = estimate(
+            rows, MEASURES, periods={q: [q] for q in quarters}, regions=list(dict.fromkeys([*others, region])), **asked
+        )
         moved = estimate_change(
             rows,
             MEASURES,
@@ -111,9 +124,9 @@ def tables_of(study: Study, rows: pd.DataFrame, now: str = NOW) -> tuple[Results
             **asked,
         )
         return {
-            "hours": protect(pd.concat([total, split], ignore_index=True), "hours", **asked),
-            "series": protect(series, "series", **asked),
-            "change": protect(moved, "change", **asked),
+            "hours": protect(world(pd.concat([total, split], ignore_index=True)), "hours", **asked),
+            "series": protect(world(series), "series", **asked),
+            "change": protect(world(moved), "change", **asked),
         }
 
     results = {"03-hours-lost": hours("all", [])}

@@ -132,6 +132,19 @@ def _refuse_narrow(cells: _Cells, known: dict[bytes, float]) -> None:
         )
 
 
+def tells_more(older: Results, now: Results) -> bool:
+    """Whether an older release shows a number that the one in force withholds for confidentiality."""
+    withheld, shown = ({*_cells_with(each, mark)} for each, mark in ((now, True), (older, False)))
+    return bool(withheld & shown)
+
+
+def _cells_with(results: Results, is_withheld: bool) -> Iterator[tuple]:
+    for tables in results.values():
+        for each in tables.values():
+            rows = each.table
+            yield from _keys(rows[(rows["mark"] == policy.WITHHELD) if is_withheld else rows["value"].notna()])
+
+
 # -- cells --------------------------------------------------------------------------------------------
 
 
@@ -301,8 +314,8 @@ def _partitions(cells: pd.DataFrame, parts: dict[tuple, list[int]]) -> Iterable[
         if abs(rest_weight) <= TOLERANCE * weight[whole]:
             rest_weight = 0.0
         near = abs(rest_sum) <= TOLERANCE * max(weight[whole], abs(sums[whole]))
-        if rest_weight < 0 or rest_people < 0 or (rest_weight == 0 and not near):
-            continue
+        if not weight[whole] > 0 or rest_weight < 0 or rest_people < 0 or (rest_weight == 0 and not near):
+            continue  # nobody, or parts of something else
         yield _Equation(whole, members, rest_weight=rest_weight, rest_people=rest_people)
 
 
@@ -566,7 +579,8 @@ class _Facts:
                 if row < len(equations) and self.has_small_rest(equation):
                     needed = self._needed(equation)
                     targets[variable] = Narrow(equation.whole, self.kind, True, 0.0, needed)
-        at, variable, value = zip(*rows, strict=True)
+        # A part of nobody, with its weight of zero, says nothing of a mean.
+        at, variable, value = zip(*(entry for entry in rows if entry[2] != 0), strict=True)
         shape = (len(equations) + len(near), len(low))
         matrix = sparse.csr_array((value, (at, variable)), shape=shape)
         numbers = np.array(true)

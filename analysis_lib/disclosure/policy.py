@@ -70,7 +70,7 @@ def rule_against(estimates: pd.DataFrame, study: Study) -> pd.Series:
     alike = (estimates["estimate"] < ALL_ALIKE) | (estimates["estimate"] > 1 - ALL_ALIKE)
     found["C03"] |= sensitive & (estimates["unit"] == "share") & is_level & alike
     found["C08"] = _above(estimates, "top_two", limits.max_top_two)
-    somebody = ~is_of_nobody(estimates)
+    somebody = ~is_of_nobody(estimates, study)
     found = {rule: forbidden & somebody for rule, forbidden in found.items()}
     spare = estimates["residual_df"] if "residual_df" in estimates.columns else pd.Series(0, index=estimates.index)
     found["C13"] = estimates["statistic"].isin(READ_BY_INTERVAL) & ~(spare >= MIN_RESIDUAL_DF)
@@ -94,9 +94,27 @@ def _above(estimates: pd.DataFrame, column: str, limit: float) -> pd.Series:
     return estimates[column] > limit + ROUNDING_SLACK
 
 
-def is_of_nobody(estimates: pd.DataFrame) -> pd.Series:
-    """F33: cells without a respondent, which hold no number to withhold: not available, as of a silent region."""
-    return (estimates["n"] == 0) & estimates["estimate"].isna()
+def is_of_nobody(estimates: pd.DataFrame, study: Study) -> pd.Series:
+    """F33: cells of a region with a page of its own, or below it, from which nothing came: not available.
+
+    C15: a smaller place where nobody answered is withheld like any small one, or a reader could tell in which small
+    places somebody did.
+    """
+    nobody = (estimates["n"] == 0) & estimates["estimate"].isna()
+    pages = {NATION, *study.regions_at(study.config.estimation.page_level)}
+    above = {
+        region: next((code for code in [region, *study.ancestors(region)] if code in pages), "")
+        for region in estimates.loc[nobody, "region"].unique()
+    }
+    rest = ["measure", "statistic", "by", "category", "period"]
+    rows = (
+        estimates.loc[nobody, ["region", *rest]].apply(tuple, axis="columns")
+        if nobody.any()
+        else pd.Series(dtype=object)
+    )
+    silent = {row for row in rows if row[0] in pages}
+    found = pd.Series([(above[row[0]], *row[1:]) in silent for row in rows], index=rows.index, dtype=bool)
+    return found.reindex(estimates.index, fill_value=False)
 
 
 def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) -> pd.Series:

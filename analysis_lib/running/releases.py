@@ -10,6 +10,7 @@ import datetime as dt
 import math
 import shutil
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -407,7 +408,19 @@ def _contents(
             published.setdefault(each["release"], study.day_of(dt.datetime.fromisoformat(each["at"])))
     if publishing:
         published.setdefault(publishing, study.today())
-    return Contents(releases, older, ledger.corrections(), published, is_preview)
+    return Contents(releases, archived(older, releases), ledger.corrections(), published, is_preview)
+
+
+def archived(older: Iterable[Release], in_force: Iterable[Release]) -> list[Release]:
+    """The older releases that stay on the site: those that show no number which is withheld by now."""
+    from analysis_lib.disclosure.linked import tells_more
+    from analysis_lib.publishing.releases import results_of
+
+    older, now = list(older), {}
+    for release in in_force:
+        if release.quarter in {each.quarter for each in older}:
+            now[release.quarter] = results_of(release)
+    return [each for each in older if not tells_more(results_of(each), now[each.quarter])]
 
 
 def _published(ledger: Ledger) -> dict[str, str]:

@@ -32,7 +32,7 @@ def estimate_response(sample: pd.DataFrame, officials: pd.DataFrame, *, study: S
     pandas.DataFrame
         Rows of the contract ``estimates``, ``n`` being those drawn (asked); empty without a sample list. Where regions are
         silent, ``…_coverage`` says which share of the officials lives in the others: of the nation, and zero of each
-        silent region. It is known from the sample list, without error.
+        silent region where enough were drawn for it to be named. It is known from the sample list, without error.
     """
     page_level = study.config.estimation.page_level
     regions = study.regions_at(page_level)
@@ -53,8 +53,8 @@ def estimate_response(sample: pd.DataFrame, officials: pd.DataFrame, *, study: S
     rates = _as_estimates(frames, statistic="share", unit="share", quarter=quarter)
     asked = drawn[drawn["has_diary_task"]]
     covered = [
-        _coverage(drawn, "base_weight", drawn["response_rate"], "response_coverage"),
-        _coverage(asked, "diary_base_weight", asked["diary_rate"], "diary_coverage"),
+        _coverage(drawn, "base_weight", drawn["response_rate"], "response_coverage", study),
+        _coverage(asked, "diary_base_weight", asked["diary_rate"], "diary_coverage", study),
     ]
     return pd.concat(
         [rates, _as_estimates(covered, statistic="ratio", unit="share", quarter=quarter)], ignore_index=True
@@ -68,12 +68,14 @@ def _with_design(drawn: pd.DataFrame, study: Study) -> pd.DataFrame:
     return drawn.assign(stratum=stratum, psu=drawn[design.psu if design.psu else "respondent_id"].astype(str))
 
 
-def _coverage(drawn: pd.DataFrame, weight: str, answered: pd.Series, measure: str) -> pd.DataFrame:
+def _coverage(drawn: pd.DataFrame, weight: str, answered: pd.Series, measure: str, study: Study) -> pd.DataFrame:
     """What share of the officials lives in regions that are heard of; no rows where all of them are."""
     is_silent = silent_regions(drawn, answered.to_numpy() > 0)
     if not is_silent.any():
         return pd.DataFrame()
     silent = drawn[is_silent].groupby("region").agg(n=("respondent_id", "size"), n_psu=("psu", "nunique"))
+    # C15: where few were drawn, that none of them answered would tell on them.
+    silent = silent[silent["n"] >= study.config.disclosure.min_respondents]
     heard = float(drawn.loc[~is_silent, weight].sum() / drawn[weight].sum())
     nation = pd.DataFrame({"n": len(drawn), "n_psu": drawn["psu"].nunique()}, index=pd.Index([NATION], name="region"))
     frame = pd.concat([nation, silent]).reset_index()
