@@ -179,8 +179,8 @@ def hours_from_line(page: str) -> list[float]:
     """Hours of the first line of the trend, read off its path by the lines of its grid: to a hundredth of an hour."""
     drawing = re.search(r'<svg[^>]*aria-labelledby="trend0.*?</svg>', page, re.S)
     assert drawing
-    grid = [float(y) for y in re.findall(r'd="M 30 ([\d.]+) L 244 [\d.]+" fill="none" stroke="#d5dbe1"', drawing[0])]
-    labels = [float(text) for text in re.findall(r"<text[^>]*>(\d+)</text>", drawing[0])][: len(grid)]
+    grid = [float(y) for y in re.findall(r"M 30 ([\d.]+) L 244 ", drawing[0])]
+    labels = [float(text) for text in re.findall(r'<text[^>]*text-anchor="end"[^>]*>(\d+)</text>', drawing[0])]
     per_hour = (grid[0] - grid[1]) / (labels[1] - labels[0])
     (line,) = re.findall(r'd="(M [^"]+)"[^>]*stroke="#1b5e8c" stroke-width="2"', drawing[0])
     return [(grid[0] - float(y)) / per_hour for y in re.findall(r"[\d.]+ ([\d.]+)(?: L|$)", line)]
