@@ -893,6 +893,8 @@ def _build(study: Study, quarters: list[Quarter]) -> Build:
     built = build_quarters(study, quarters)
     for quarter, release in built.releases.items():
         say(f"release {release} {'built' if quarter in built.new else 'is up to date'}")
+    for release, why in built.without_pdf.items():
+        say(f"release {release} has no PDF and cannot be published: {why}")
     if built.incomplete:
         say(f"not complete, left as they are: {', '.join(str(quarter) for quarter in built.incomplete)}")
     return built

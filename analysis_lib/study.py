@@ -353,6 +353,7 @@ class Publishing(Section):
     """What is built for readers."""
 
     languages: list[Literal["zh", "en"]] = Field(default_factory=lambda: ["zh", "en"], description="languages built")
+    pdf: bool = Field(False, description="print each national report as a PDF too; needs Chromium")
     accessibility: bool = Field(True, description="look at pages in a browser before they are published")
     link_hosts: list[str] = Field(default_factory=list, description="hosts that a page may lead to; none by default")
     address: str = Field(

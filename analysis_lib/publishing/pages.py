@@ -36,7 +36,10 @@ DATA, METHODS, QUALITY = "data", "methods", "quality"
 ABOUT = (DATA, METHODS, QUALITY)
 MAX_POINTS = 6
 KILOBYTE = 1000
-WHOLE = {".xlsx": "page.workbook"}  # end of the name of a file that holds a whole release → text of its link
+WHOLE = {
+    ".xlsx": "page.workbook",
+    ".pdf": "page.pdf",
+}  # end of the name of a file that holds a whole release → text of its link
 # Last parts of the addresses of further pages.
 DETAILS, RETURNS, AREAS, REFORMS = "details", "returns", "areas", "reforms"
 CHANGES, GUARDRAILS, ADJUST = "changes", "guardrails", "adjust"

@@ -16,7 +16,7 @@ from typing import Any
 
 from analysis_lib.disclosure.handover import read_results
 from analysis_lib.disclosure.protect import ProtectedTable
-from analysis_lib.errors import PublicationBlocked, UsageError
+from analysis_lib.errors import EnvironmentProblem, PublicationBlocked, UsageError
 from analysis_lib.publishing import (
     about_pages,
     adjust_pages,
@@ -28,6 +28,7 @@ from analysis_lib.publishing import (
     reform_pages,
 )
 from analysis_lib.publishing.downloads import csv_text
+from analysis_lib.publishing.printing import printed
 from analysis_lib.publishing.workbooks import workbook_bytes
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
@@ -114,19 +115,24 @@ def build_release(
     if (
         last is not None
         and _same_results(results, last)
-        and hashes(release_files(study, quarter, results, published, spread)) == last.manifest["files"]
+        and hashes(release_files(study, quarter, results, published, spread)) == _made_here(last.manifest["files"])
     ):
         return last
     number = published + 1
     candidate = Release(quarter, number, study.reports / str(quarter) / f"r{number}")
     files = release_files(study, quarter, results, number, spread)
-    manifest = as_json(_manifest(study, quarter, number, files) | (facts or {}))
+    told = facts or {}
     if (
         (candidate.folder / MANIFEST).is_file()
-        and read(candidate.folder / MANIFEST) == manifest
+        and candidate.manifest | {"files": _made_here(candidate.manifest["files"])}
+        == json.loads(as_json(_manifest(study, quarter, number, files) | told))
+        and not lacks_pdf(study, candidate)
         and not altered(candidate)
     ):
         return candidate
+    pdfs, lacking = _pdfs(study, quarter, files, spread)
+    files |= pdfs
+    manifest = as_json(_manifest(study, quarter, number, files) | told | ({"lacking": lacking} if lacking else {}))
     candidate.folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=candidate.folder.parent, prefix=BUILDING))
     try:
@@ -139,6 +145,35 @@ def build_release(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Release(quarter, number, candidate.folder, is_new=True)
+
+
+def lacks_pdf(study: Study, release: Release) -> list[str]:
+    """Addresses of the PDF files that the study asks for and a release does not hold."""
+    return [path for path in _printed_pages(study, release.quarter) if path not in release.manifest["files"]]
+
+
+def _printed_pages(study: Study, quarter: Quarter) -> dict[str, str]:
+    """Address of each PDF that the study asks for → that of its page."""
+    if not study.config.publishing.pdf:
+        return {}
+    languages = study.config.publishing.languages
+    return {f"data/{quarter}/{quarter}-{each}.pdf": f"{each}/{quarter}/index.html" for each in languages}
+
+
+def _pdfs(
+    study: Study, quarter: Quarter, files: Mapping[str, Content], spread: Callable[..., Iterable[Any]]
+) -> tuple[dict[str, bytes], str]:
+    """The PDF files that the study asks for, or why there are none: pages are built all the same."""
+    asked = _printed_pages(study, quarter)
+    try:
+        return dict(zip(asked, spread(printed, [files[page] for page in asked.values()]), strict=True)), ""
+    except EnvironmentProblem as problem:
+        return {}, problem.what
+
+
+def _made_here(files: Mapping[str, str]) -> dict[str, str]:
+    """Hashes of what this package writes itself: a PDF is other bytes with another version of Chromium."""
+    return {path: digest for path, digest in files.items() if not path.endswith(".pdf")}
 
 
 def release_of(study: Study, name: str) -> Release:

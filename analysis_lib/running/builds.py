@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +40,15 @@ class Build:
         Quarters left alone because a unit of theirs is missing, failed or stale.
     index : pathlib.Path
         The first page of the preview.
+    without_pdf : dict of str to str
+        Release that should have a PDF and has none → why.
     """
 
     releases: dict[Quarter, str]
     new: list[Quarter]
     incomplete: list[Quarter]
     index: Path
+    without_pdf: dict[str, str] = field(default_factory=dict)
 
 
 def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
@@ -74,7 +77,7 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
     stand = {
         quarter: last["release"]
         for quarter, last in releases.items()
-        if last and last["made_from"] == current[quarter] and (study.reports / last["release"]).is_dir()
+        if last and last["made_from"] == current[quarter] and _is_whole(study, last["release"])
     }
     to_build = [quarter for quarter in current if quarter not in stand]
     if to_build:
@@ -95,7 +98,8 @@ def build_quarters(study: Study, quarters: list[Quarter]) -> Build:
     if built or not index.is_file():
         preview(study)
     names = stand | {quarter: release.name for quarter, release in built.items()}
-    return Build(names, [quarter for quarter, release in built.items() if release.is_new], incomplete, index)
+    without = {each.name: each.manifest["lacking"] for each in built.values() if "lacking" in each.manifest}
+    return Build(names, [quarter for quarter, release in built.items() if release.is_new], incomplete, index, without)
 
 
 def headline(study: Study, quarter: Quarter, language: str) -> str:
@@ -160,6 +164,12 @@ def _results(study: Study, units: list[Planned]) -> Results:
     from analysis_lib.disclosure.handover import read_results
 
     return {each.unit.name: read_results(each.folder(study) / TABLES) for each in units}
+
+
+def _is_whole(study: Study, name: str) -> bool:
+    from analysis_lib.publishing.releases import lacks_pdf, release_of
+
+    return (study.reports / name / "release.json").is_file() and not lacks_pdf(study, release_of(study, name))
 
 
 def _pinned(study: Study, quarter: Quarter, units: list[Planned]) -> dict[str, Any]:

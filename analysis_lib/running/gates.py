@@ -32,7 +32,10 @@ def pass_gates(study: Study, site: Path, release: Release) -> list[str]:
         Naming what is wrong, never what leaked.
     """
     from analysis_lib.publishing.gates import problems_of_site
+    from analysis_lib.publishing.releases import lacks_pdf
 
+    why = f"{release.manifest.get('lacking', '')}; build again where Chromium is, or set [publishing] pdf = false"
+    refuse([f"pdf: {path} was not made: {why}" for path in lacks_pdf(study, release)], release.name)
     refuse(problems_of_site(study, site, release, private=respondents(study, release)), release.name)
     return _looked_at(study, site, release)
 

@@ -7,30 +7,20 @@ brings axe-core). Without them a publication says that this was not checked.
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis_lib.publishing.printing import FLAGS, chromium
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
 WIDTHS = (320, 1280)  # CSS pixels: the narrowest that WCAG 1.4.10 asks for, and a desk
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 _PACKAGES = ("playwright", "axe_playwright_python")
 # axe runs in the page's own world under the page's own policy, so it is handed over by the driver, not by a tag.
 _RUN = "() => axe.run(document, {resultTypes: ['violations']})"
-
-
-def chromium() -> str | None:
-    """Path of a Chromium on this machine."""
-    return next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
 
 
 def missing() -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,10 @@ def unequal_formats(
     for language in study.config.publishing.languages:
         book = folder / names.workbook_name(release.quarter, language)
         found += [f"{book.relative_to(site).as_posix()}: {each}" for each in _unlike_workbook(book, together, language)]
+        pdf = folder / f"{release.quarter}-{language}.pdf"
+        if pdf.is_file():
+            page = site / language / str(release.quarter) / "index.html"
+            found += [f"{pdf.relative_to(site).as_posix()}: {each}" for each in _unlike_page(pdf, page)]
         shown = _shown(Labels(study, language), [frame for frames in together.values() for frame in frames])
         folder_of_pages = f"{language}/{release.quarter}/"
         # Rows and sizes of files, and versions of methods, are no results.
@@ -111,6 +117,26 @@ def _unlike_workbook(file: Path, together: Mapping[str, list[pd.DataFrame]], lan
             for place, number in enumerate(frame[column]):
                 if not _is_same(lines[top + 1 + place][at], number):
                     yield f"sheet {name!r}, row {place + 1}, {column} is not that of the results"
+
+
+def _unlike_page(pdf: Path, page: Path) -> Iterator[str]:
+    """What a PDF says that its page does not; tables that a page keeps folded are not printed."""
+    from pypdf import PdfReader
+
+    reader, written = PdfReader(pdf), page.read_text(encoding="utf-8")
+    marked = (reader.root_object.get("/MarkInfo") or {}).get("/Marked")
+    if marked is None or not marked.value or "/Lang" not in reader.root_object:
+        yield "it is not tagged, or does not say its language"
+    text = unicodedata.normalize("NFKC", "\n".join(each.extract_text() for each in reader.pages))
+    on_page = unicodedata.normalize("NFKC", html.unescape(re.sub(r"<[^>]+>", " ", written)))
+    strange = set(_NUMBER.findall(text.replace(",", ""))) - set(_NUMBER.findall(on_page.replace(",", "")))
+    if strange:
+        yield f"{len(strange)} numbers are not those of the page"
+    heading = unicodedata.normalize(
+        "NFKC", html.unescape(re.sub(r".*<h1[^>]*>(.*?)</h1>.*", r"\1", written, flags=re.DOTALL))
+    )
+    if re.sub(r"\s", "", heading) not in re.sub(r"\s", "", text):
+        yield "the finding of the page does not stand in it"
 
 
 def _is_same(cell: Any, published: Any) -> bool:
