@@ -574,22 +574,24 @@ def diff(
     before: Annotated[str, typer.Argument(help="A release, such as 2026Q3/r1.")],
     after: Annotated[str, typer.Argument(help="Another release.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    lang: Annotated[Literal["zh", "en", ""], typer.Option(help="Names and numbers for a reader of a language.")] = "",
     study: StudyOption = "data",
     as_json: JsonOption = False,
 ) -> None:
     """Rank the numbers that changed between two releases by their uncertainty, the most surprising first.
 
-    Example: jianfu diff 2026Q3/r1 2026Q3/r2
+    Examples: jianfu diff 2026Q3/r1 2026Q3/r2 · jianfu diff 2026Q2/r1 2026Q2/r2 --lang zh
     """
     import pandas as pd
 
-    from analysis_lib.publishing.changed_numbers import changes_between
+    from analysis_lib.publishing.changed_numbers import changes_between, in_words
     from analysis_lib.publishing.releases import release_of, results_of
 
     opened = _open(study)
     released = [results_of(release_of(opened, name)) for name in (before, after)]
     rows = changes_between(*released, level=opened.config.estimation.confidence_level)
     say(f"{len(rows)} numbers changed")
+    rows = in_words(rows, study=opened, language=lang) if lang else rows
     if as_csv:
         typer.echo(pd.DataFrame(rows).to_csv(index=False).rstrip("\n"))
     else:

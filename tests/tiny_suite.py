@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -57,15 +58,20 @@ def write_tiny_study(folder: Path, *, unit_seconds: int = 60) -> Study:
     study = write_study(folder)
     with (folder / "study.toml").open("a", encoding="utf-8") as stream:
         stream.write(f"[running]\nunit_seconds = {unit_seconds}\nworkers = 2\n")
-    drop = study.raw / QUARTER / "2026-10-08" / "first"
+    write_tiny_drop(study, QUARTER)
+    return Study.open(folder)
+
+
+def write_tiny_drop(study: Study, quarter: str) -> None:
+    """Let a quarter have data."""
+    drop = study.raw / quarter / "2026-10-08" / "first"
     drop.mkdir(parents=True)
     (drop / "answers.csv").write_text("id\n1\n", encoding="utf-8")
     (drop / "drop.toml").write_text(
-        f'source = "test"\nquarter = "{QUARTER}"\nreceived = "2026-10-08"\ninstrument = "none"\nsupersedes = []\n'
+        f'source = "test"\nquarter = "{quarter}"\nreceived = "2026-10-08"\ninstrument = "none"\nsupersedes = []\n'
         '[[file]]\nname = "answers.csv"\nrole = "answers"\nsha256 = "0"\n',
         encoding="utf-8",
     )
-    return Study.open(folder)
 
 
 _COMMAND = """
@@ -79,11 +85,21 @@ main()
 """
 
 
-def start_jianfu(suite: Suite, study: Study, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own on a tiny study and suite."""
+def start_jianfu(
+    suite: Suite, study: Study, *arguments: str, through: Sequence[str] = (), first: str = "", **variables: str
+) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own on a tiny study and suite.
+
+    Parameters
+    ----------
+    through : sequence of str
+        A command that runs it, such as one that takes rights away.
+    first : str
+        Python to run before it.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, *arguments, "--study", str(study.root)],
-        env={**os.environ, "JIANFU_NOTEBOOKS": str(suite.folder)},
+        [*through, sys.executable, "-c", f"{first}\n{_COMMAND}", *arguments, "--study", str(study.root)],
+        env={**os.environ, "JIANFU_NOTEBOOKS": str(suite.folder), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -91,10 +107,12 @@ def start_jianfu(suite: Suite, study: Study, *arguments: str) -> subprocess.Pope
     )
 
 
-def jianfu(suite: Suite, study: Study, *arguments: str) -> tuple[int, str, str]:
+def jianfu(
+    suite: Suite, study: Study, *arguments: str, through: Sequence[str] = (), first: str = "", **variables: str
+) -> tuple[int, str, str]:
     """Run the command line to its end: exit code, standard output, standard error."""
-    process = start_jianfu(suite, study, *arguments)
-    out, err = process.communicate(timeout=60)
+    process = start_jianfu(suite, study, *arguments, through=through, first=first, **variables)
+    out, err = process.communicate(timeout=240)
     return process.returncode, out, err
 
 

@@ -28,7 +28,7 @@ from analysis_lib.survey.estimation import estimate, estimate_change
 from analysis_lib.tables.contracts import CONTRACTS, blank
 
 Score = Literal["held", "weakened", "reversed", "withdrawn"]
-Kind = Literal["change", "comparison", "reform", "relapse", "moved", "check"]
+Kind = Literal["change", "comparison", "reform", "relapse", "moved", "check", "distinction", "recommendation"]
 SCORES: tuple[Score, ...] = ("held", "weakened", "reversed", "withdrawn")
 BY_CLAIM = "claim"  # `by` of rows that are claims of earlier releases
 
@@ -36,7 +36,8 @@ BY_CLAIM = "claim"  # `by` of rows that are claims of earlier releases
 OPEN = {"cannot_tell", "within", "not_asked", "undefined"}
 OPPOSITES = {
     frozenset(pair)
-    for pair in [("lower", "higher"), ("returned_hours", "added_hours"), ("yes", "no"), ("holds", "relapsed"), ("holds", "fails")]
+    for pair in [("lower", "higher"), ("returned_hours", "added_hours"), ("yes", "no"), ("holds", "relapsed"), ("holds", "fails"),
+                 ("keep", "stop"), ("intensify", "stop")]
 }  # fmt: skip
 NO_CHANGE = {"little_change", "no_change_that_matters"}
 DIRECTIONS = {"lower", "higher", "returned_hours", "added_hours"}
@@ -49,17 +50,17 @@ class Claim:
     Attributes
     ----------
     kind : str
-        What it is about: change, comparison, reform, relapse, moved or check.
+        What it is about: change, comparison, reform, relapse, moved, check, distinction or recommendation.
     measure, region, period : str
         The number: measure, place, and quarter (or earlier→later).
     subject : str
-        The other place of a comparison, or the reform and what is said of it; empty for a change.
+        The other place of a comparison, the reform and what is said of it, or the distinction; empty for a change.
     word : str
         The word that the sentence was made of.
     unit : str
         Unit of the number.
     value, ci_low, ci_high : float or None
-        The number as printed.
+        The number as printed; none where a verdict rests on several.
     threshold : float or None
         Smallest change that matters, as it was then.
     level : float

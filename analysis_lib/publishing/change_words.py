@@ -77,7 +77,12 @@ def record_answer(past: ProtectedTable, again: ProtectedTable, *, study: Study, 
 def claim_text(claim: Claim, writer: Writer) -> str:
     """What a claim is about: the measure or finding, the place, the period, and the reform."""
     labels, text = writer.labels, writer.text
+    if claim.kind == "distinction":
+        return text("alt.separator").join([text(f"guard.{claim.subject}"), labels.period(claim.period)])
     reform, _, part = claim.subject.partition(".")
+    if claim.kind == "recommendation":
+        words = [labels.reform_titles.get(reform, reform), text("claims.recommendation"), labels.period(claim.period)]
+        return text("alt.separator").join(words)
     about = labels.measure(claim.measure) if claim.kind not in ("check", "moved") else text(f"{claim.kind}.{part}")
     words = [
         *([labels.reform_titles.get(reform, reform)] if claim.rule == "verdict" else []),
@@ -98,6 +103,8 @@ def word_text(claim: Claim | None, writer: Writer) -> str:
         "change": f"change.word_{claim.word}",
         "comparison": f"claims.{claim.word}",
         "reform": f"effect.{claim.word}_since",
+        "distinction": f"guard.{claim.word}",
+        "recommendation": f"claims.{claim.word}",
     }.get(claim.kind, f"effect.{claim.word}")
     return writer.text(key)
 

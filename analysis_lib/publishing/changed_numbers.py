@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis_lib.figures.labels import Labels
+from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.publishing.releases import Results
+from analysis_lib.publishing.titles import category_title, measure_title
+from analysis_lib.study import Study
 
 KEYS = ["unit", "table", "key"]
 _KEY_COLUMNS = ["measure", "statistic", "unit", "region", "by", "category", "period"]
@@ -81,6 +85,38 @@ def changes_between(before: Results, after: Results, *, level: float) -> list[di
         {str(name): None if pd.isna(value) else value for name, value in row.items()}
         for row in table.to_dict("records")
     ]
+
+
+def in_words(changes: list[dict[str, Any]], *, study: Study, language: str) -> list[dict[str, str]]:
+    """Changed numbers for a reader: what each is, both values as printed, and how many standard errors lie between."""
+    labels, text = Labels(study, language), Catalogue(language)
+
+    def shown(value: float | None, mark: str | None, unit: str, statistic: str) -> str:
+        if value is None:
+            return f"[{mark}]" if mark else "–"
+        return labels.number(value, unit, statistic)
+
+    told = []
+    for row in changes:
+        key = json.loads(row["key"])
+        names = [
+            measure_title(labels, text, key["measure"]),
+            labels.region(key["region"]),
+            category_title(labels, text, key["by"], key["category"]) if key["category"] else "",
+            labels.period(key["period"]),
+        ]
+        printed = {
+            side: shown(row[side], row[f"mark_{side}"], key["unit"], key["statistic"]) for side in ("before", "after")
+        }
+        errors = row["standard_errors"]
+        told.append(
+            {
+                text("diff.what"): text("alt.separator").join(name for name in names if name),
+                **{text(f"diff.{side}"): value for side, value in printed.items()},
+                text("diff.standard_errors"): "–" if errors is None else f"{errors:.1f}",
+            }
+        )
+    return told
 
 
 def _number(value: float) -> float | None:

@@ -11,7 +11,9 @@ from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.effects.results import BY_CHECK
 from analysis_lib.figures.labels import NO_CATEGORY
 from analysis_lib.measures import by_requirer
+from analysis_lib.monitoring.adjusting import BY_ADJUST, RECOMMENDED
 from analysis_lib.monitoring.claims import Claim, Kind, Score, claims_in, scored
+from analysis_lib.monitoring.guardrails import BY_VERDICT
 from analysis_lib.publishing.lasting_words import FINDINGS, MOVED, RELAPSE
 from analysis_lib.publishing.reform_words import followed, planned_row
 from analysis_lib.publishing.sentences import Writer, change_word, compare_word, pick
@@ -51,7 +53,11 @@ def scored_claims(tables: Tables, study: Study, period: str) -> list[tuple[str, 
         return []
     claims = claims_in(tables[PAST].table, level=study.config.estimation.confidence_level)
     writer = Writer(study, "en")
-    now = [*_said_again([claim for _, claim in claims], tables[AGAIN], writer), *_of_reforms(tables, writer, period)]
+    now = [
+        *_said_again([claim for _, claim in claims], tables[AGAIN], writer),
+        *_of_reforms(tables, writer, period),
+        *_of_verdicts(tables, writer, period),
+    ]
     results = scored((claim for _, claim in claims), now)
     return [(release, *result) for (release, _), result in zip(claims, results, strict=True)]
 
@@ -70,6 +76,7 @@ def _claims(results: Mapping[str, Tables], study: Study, quarter: Quarter) -> It
     if "hours" in national:
         yield from _comparisons(national["hours"], period, writer)
     yield from _of_reforms(national, writer, period)
+    yield from _of_verdicts(national, writer, period)
 
 
 def _changes(change: ProtectedTable, keys: list[str], region: str, writer: Writer) -> Iterator[Claim]:
@@ -141,6 +148,24 @@ def _of_reforms(tables: Tables, writer: Writer, period: str) -> Iterator[Claim]:
             yield _claim(
                 kind, row, word, "verdict", writer, subject=subject, period=period, threshold=reform.smallest_change
             )
+
+
+def _of_verdicts(tables: Tables, writer: Writer, period: str) -> Iterator[Claim]:
+    """What was answered to the three distinctions, and recommended for each reform; what is withheld claims nothing."""
+    judged: list[tuple[Kind, str, str, str]] = [
+        ("distinction", "guardrails", BY_VERDICT, ""),
+        ("recommendation", "adjustments", BY_ADJUST, f".{RECOMMENDED}"),
+    ]
+    # Many numbers stand behind such a verdict, others in another quarter: it is filed under the headline, without any.
+    filed = {"measure": writer.study.config.estimation.headline, "region": NATION, "unit": "hours_week",
+             "value": None, "ci_low": None, "ci_high": None}  # fmt: skip
+    for kind, name, by, ending in judged:
+        if name not in tables:
+            continue
+        rows = tables[name].table
+        rows = rows[(rows["by"] == by) & (rows["outcome"] != "") & rows["category"].str.endswith(ending)]
+        for subject, word in zip(rows["category"].str.removesuffix(ending), rows["outcome"], strict=True):
+            yield _claim(kind, pd.Series(filed), str(word), "verdict", writer, subject=str(subject), period=period)
 
 
 def _claim(

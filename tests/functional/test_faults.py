@@ -112,7 +112,7 @@ def test_the_executed_notebook_of_a_failure_is_kept_with_its_error(study: Study,
     assert "papermill" not in notebook["metadata"]
 
 
-def test_a_notebook_whose_kernel_was_killed_does_not_say_completed(study: Study, tmp_path: Path) -> None:
+def test_f19_a_notebook_whose_kernel_was_killed_does_not_say_completed(study: Study, tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "suite", {"01-faulty": ["print('so far so good')", KILL_KERNEL]})
     code, _, err = jianfu(suite, study, *RUN)
     assert code == 1
@@ -123,7 +123,7 @@ def test_a_notebook_whose_kernel_was_killed_does_not_say_completed(study: Study,
     assert "completed" not in text
 
 
-def test_after_kill_9_of_the_whole_run_no_kernel_is_left_and_a_rerun_ends_in_the_same_bytes(
+def test_f01_after_kill_9_of_the_whole_run_no_kernel_is_left_and_a_rerun_ends_in_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite = write_suite(
@@ -155,7 +155,7 @@ def test_after_kill_9_of_the_whole_run_no_kernel_is_left_and_a_rerun_ends_in_the
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_and_sigterm_stop_tidily_within_five_seconds(
+def test_f21_ctrl_c_and_sigterm_stop_tidily_within_five_seconds(
     study: Study, tmp_path: Path, signum: signal.Signals, code: int
 ) -> None:
     suite = write_suite(tmp_path / "suite", {"01-slow": [SLEEP_ONCE, HAND_OVER]})
@@ -172,7 +172,9 @@ def test_ctrl_c_and_sigterm_stop_tidily_within_five_seconds(
     assert jianfu(suite, study, *RUN)[0] == 0  # the lock is free, and only what is left runs
 
 
-def test_the_second_of_two_runs_at_once_exits_6_and_names_the_holder(study: Study, tmp_path: Path) -> None:
+def test_f08_the_second_of_two_runs_at_once_exits_6_and_names_the_holder_since_when(
+    study: Study, tmp_path: Path
+) -> None:
     suite = write_suite(tmp_path / "suite", {"01-slow": [SLEEP, HAND_OVER]})
     first = start_jianfu(suite, study, *RUN)
     wait_for(lambda: kernels_asleep(study))
@@ -181,18 +183,25 @@ def test_the_second_of_two_runs_at_once_exits_6_and_names_the_holder(study: Stud
     first.communicate()
     assert code == 6
     assert f"process {first.pid}" in err
+    assert "started 20" in err
 
 
-def test_a_lock_whose_holder_was_killed_does_not_stand_in_the_way(study: Study, tmp_path: Path) -> None:
+def test_f08_a_lock_whose_holder_was_killed_does_not_stand_in_the_way_and_its_run_is_named(
+    study: Study, tmp_path: Path
+) -> None:
     suite = write_suite(tmp_path / "suite", {"01-slow": [SLEEP_ONCE, HAND_OVER]})
     first = start_jianfu(suite, study, *RUN)
     wait_for(lambda: kernels_asleep(study))
     first.kill()
     first.communicate()
-    assert jianfu(suite, study, *RUN)[0] == 0
+    killed = Ledger(study.ledger).last_run()
+    assert killed is not None
+    code, _, err = jianfu(suite, study, *RUN)
+    assert code == 0, err
+    assert f"run {killed.run_id} of {killed.started} never ended: it was killed" in err
 
 
-def test_results_that_cannot_be_written_stop_the_run_before_it_computes(study: Study, tmp_path: Path) -> None:
+def test_f07_a_file_where_results_belong_stops_the_run_before_it_computes(study: Study, tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "suite", {"01-quick": [HAND_OVER]})
     study.results.write_text("in the way")
     code, _, err = jianfu(suite, study, *RUN)
@@ -208,7 +217,7 @@ def test_a_kernel_is_a_child_of_its_unit_and_leads_no_group_of_its_own(study: St
     assert group == parent != str(os.getpgid(0))
 
 
-def test_workers_that_draw_pages_do_not_outlive_a_run_that_was_killed(tmp_path: Path) -> None:
+def test_f02_workers_that_draw_pages_do_not_outlive_a_run_that_was_killed(tmp_path: Path) -> None:
     script = """
 import os, sys
 from analysis_lib.running import executors

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from sample_results import protected, row
+from sample_results import national_results, protected, row
 from sample_study import write_combined_study
+from small_disks import small_disk
 
 from analysis_lib.errors import EnvironmentProblem, NotReproducible, PublicationBlocked, UsageError
-from analysis_lib.monitoring.ledger import Ledger
-from analysis_lib.publishing.releases import Release, build_release, sync_tree
+from analysis_lib.monitoring.ledger import Ending, Ledger
+from analysis_lib.publishing.releases import Release, build_release, release_of, sync_tree
 from analysis_lib.quarters import Quarter
 from analysis_lib.running import builds, releases
+from analysis_lib.running.drift import LOCK_FILE
+from analysis_lib.running.units import EXECUTED, TABLES, Planned, Unit, file_sha256
+from analysis_lib.running.units import MANIFEST as UNIT
 from analysis_lib.study import Study
+from analysis_lib.tables.store import Store, pinned_drops
 
 BEFORE, QUARTER = Quarter(2026, 2), Quarter(2026, 3)
 
@@ -181,6 +189,65 @@ def test_f23_a_result_edited_by_hand_stops_the_publication(study: Study) -> None
         releases.publish(study, release.name)
 
 
+def test_f23_an_executed_notebook_edited_by_hand_is_named_and_stops_the_publication(study: Study) -> None:
+    release = candidate(study)
+    sign(study, release)
+    unit = Unit("03-hours-lost", QUARTER)
+    folder = unit.folder(study) / "key"
+    (folder / TABLES).mkdir(parents=True)
+    (folder / TABLES / "hours.json").write_text("{}")
+    (folder / EXECUTED).write_text("as it ran")
+    listed = {
+        "tables": {"hours": file_sha256(folder / TABLES / "hours.json")},
+        "executed": file_sha256(folder / EXECUTED),
+    }
+    (folder / UNIT).write_text(json.dumps(listed))
+    ending = Ending("run", unit.id, "ok", "key", manifest_sha256=file_sha256(folder / UNIT))
+    Ledger(study.ledger).record_ending(ending)
+    assert releases.verify(study)["releases"] == 1
+    for path, text in [(EXECUTED, "as I like it"), (f"{TABLES}/hours.json", "{ }"), (UNIT, "{}")]:
+        before = (folder / path).read_text()
+        (folder / path).write_text(text)
+        with pytest.raises(NotReproducible, match=f"results of 2026Q3/03-hours-lost: {path} is not what was recorded"):
+            releases.verify(study)
+        with pytest.raises(PublicationBlocked, match="is not what was recorded"):
+            releases.publish(study, release.name)
+        (folder / path).write_text(before)
+    shutil.rmtree(folder)  # what is gone is made again by a run
+    assert releases.verify(study)["releases"] == 1
+
+
+def test_a_table_that_was_promised_and_is_not_in_the_release_is_named(study: Study) -> None:
+    release = candidate(study)
+    facts = {"made_from": "made", "manifest_sha256": release.manifest_sha256}
+    promised = {"03-hours-lost": ["hours", "series"]}
+    Ledger(study.ledger).record_release(str(QUARTER), release.name, tables=promised, **facts)
+    with pytest.raises(NotReproducible, match=r"results/03-hours-lost/series\.json was promised and never handed over"):
+        releases.verify(study)
+
+
+def test_a_pinned_drop_that_was_cut_off_or_taken_away_is_named(study: Study) -> None:
+    release = published(study)
+    drop = study.raw / "2026Q3" / "2026-10-08" / "answers"
+    drop.mkdir(parents=True)
+    (drop / "answers.csv").write_text("id\n1\n")
+    sha = file_sha256(drop / "answers.csv")
+    (drop / "drop.toml").write_text(
+        'source = "test"\nquarter = "2026Q3"\nreceived = "2026-10-08"\ninstrument = "none"\nsupersedes = []\n'
+        f'[[file]]\nname = "answers.csv"\nrole = "answers"\nsha256 = "{sha}"\n'
+    )
+    pins = pinned_drops(Store(study), [QUARTER])
+    facts = {"made_from": "made", "manifest_sha256": release.manifest_sha256}
+    Ledger(study.ledger).record_release(str(QUARTER), release.name, drops=pins, **facts)
+    assert releases.verify(study)["published"] == 1
+    (drop / "answers.csv").write_text("id\n")
+    with pytest.raises(NotReproducible, match=r"answers\.csv"):
+        releases.verify(study)
+    shutil.rmtree(drop)
+    with pytest.raises(NotReproducible, match="drop 2026Q3/2026-10-08/answers is missing or another"):
+        releases.verify(study)
+
+
 def test_f30_a_line_taken_out_of_the_ledger_is_found(study: Study) -> None:
     published(study)
     with sqlite3.connect(study.ledger) as connection:
@@ -194,6 +261,74 @@ def test_a_published_folder_that_is_gone_is_named(study: Study) -> None:
     shutil.rmtree(published(study).folder)
     with pytest.raises(NotReproducible, match="2026Q3/r1"):
         releases.verify(study)
+
+
+# -- what a build refuses, and what it says of a release -----------------------------------------------
+
+
+@pytest.fixture
+def build(study: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[..., builds.Build]:
+    """Build the quarter from one notebook that ran with these packages beside the lock file's."""
+    results = {"03-hours-lost": national_results(study)["03-hours-lost"]}
+
+    def build(**drift: str) -> builds.Build:
+        ran = Planned(Unit("03-hours-lost", QUARTER), {"lock": {LOCK_FILE: "hash", **drift}}, {})
+        monkeypatch.setattr(builds, "plan_quarters", lambda *_: [ran])
+        monkeypatch.setattr(builds, "results_together", lambda *_: results)
+        monkeypatch.setattr(builds, "warm_workers", lambda _: nullcontext(map))
+        return builds.build_quarters(study, [QUARTER])
+
+    return build
+
+
+def test_f27_a_release_of_packages_that_are_not_locked_says_so_wherever_it_is_seen(
+    study: Study, build: Callable[..., builds.Build], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build(tqdm="0.0.1 (lock: 4.67)")
+    release = release_of(study, built.releases[QUARTER])
+    assert release.manifest["drift"] == {"tqdm": "0.0.1 (lock: 4.67)"}
+    recorded = Ledger(study.ledger).last_release(str(QUARTER))
+    assert recorded is not None
+    assert recorded["drift"] == release.manifest["drift"]
+    monkeypatch.setattr(builds, "made_from", lambda *_: "made with what is locked")
+    again = release_of(study, build().releases[QUARTER])
+    assert "drift" not in again.manifest
+    monkeypatch.setattr(builds, "made_from", lambda *_: "made")
+    release = release_of(study, build(tqdm="0.0.1 (lock: 4.67)").releases[QUARTER])
+    sign(study, release)
+    releases.publish(study, release.name)
+    assert "nobody can repeat these figures" in shown(study)
+
+
+def test_a_release_says_what_was_known_and_where_its_quarter_stood(
+    study: Study, build: Callable[..., builds.Build]
+) -> None:
+    release = release_of(study, build().releases[QUARTER])
+    recorded = Ledger(study.ledger).last_release(str(QUARTER))
+    assert recorded is not None
+    assert recorded["as_of"] == release.manifest["as_of"] == QUARTER.last_day.isoformat()  # no drop is there
+    assert recorded["state"] == study.state_of(QUARTER, study.today())
+    assert recorded["tables"]["03-hours-lost"][0] == "hours"
+
+
+def test_releases_of_a_time_before_publications_were_recorded_are_never_numbered_over(
+    study: Study, build: Callable[..., builds.Build]
+) -> None:
+    for number in (1, 2):
+        (study.reports / str(QUARTER) / f"r{number}").mkdir(parents=True)
+    with pytest.raises(PublicationBlocked, match="r2 stand there") as told:
+        build()
+    assert "keep a copy" in told.value.fix
+    assert Ledger(study.ledger).last_release(str(QUARTER)) is None
+
+
+def test_f07_reports_that_may_not_be_written_stop_a_build_before_it_draws(
+    study: Study, build: Callable[..., builds.Build]
+) -> None:
+    with small_disk(study.reports, "ro"), pytest.raises(EnvironmentProblem, match="reports cannot be written") as told:
+        build()
+    assert told.value.exit_code == 7
+    assert Ledger(study.ledger).last_release(str(QUARTER)) is None
 
 
 # -- killed, full, and read meanwhile ------------------------------------------------------------------
@@ -305,11 +440,7 @@ def test_f06_a_full_disk_leaves_the_site_of_readers_as_it_was(study: Study, monk
     small = study.reports / ".sites"
     kept = study.root / "kept"
     small.rename(kept)
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
+    with small_disk(small, "size=4m"):
         shutil.copytree(kept, small, dirs_exist_ok=True)
         (small / "filler").write_bytes(b"x" * (shutil.disk_usage(small).free - 8192))
         with pytest.raises(EnvironmentProblem, match="readers see what they saw"):
@@ -318,8 +449,6 @@ def test_f06_a_full_disk_leaves_the_site_of_readers_as_it_was(study: Study, monk
         in_force = Ledger(study.ledger).last_publication(str(QUARTER))
         assert in_force is not None
         assert in_force["release"] == "2026Q3/r1"
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_f10_readers_during_200_publications_see_whole_pages_only(study: Study) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis_lib.errors import NotReproducible
+from analysis_lib.errors import NotReproducible, UsageError
+from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
-from analysis_lib.running.reproduce import Reproduction, check_same
+from analysis_lib.running.reproduce import Reproduction, check_same, sign_difference
 from analysis_lib.running.scaffold import init_study
 from analysis_lib.running.suite import REPOSITORY
 from analysis_lib.study import Study
@@ -77,6 +78,36 @@ def test_two_folders_zones_locales_hash_seeds_and_numbers_of_workers_give_the_sa
     assert [path for path in released if released[path] != again[path]] == []
     kinds = {Path(path).suffix for path in released}
     assert kinds >= {".html", ".csv", ".json"}
+
+
+def test_f28_a_rerun_with_other_code_differs_and_the_difference_is_signed(study: Study) -> None:
+    notebook = study.root.parent / "notebooks" / "02-working-week.ipynb"
+    before = notebook.read_text(encoding="utf-8")
+    better = before.replace(
+        "estimates = estimate(officials, groups,", "estimates = estimate(officials[: len(officials) * 9 // 10], groups,"
+    )
+    assert better != before
+    notebook.write_text(better, encoding="utf-8")
+    done = jianfu(study, "reproduce", RELEASE, "--sign", "A. Reader", "--reason", "some were counted twice", "--json")
+    notebook.write_text(before, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["changed"] == ["notebook"]
+    assert f"data/{QUARTER}/week.csv" in found["differing"]
+    assert {number["table"] for number in found["numbers"]} == {"week"}
+    (signed,) = Ledger(study.ledger).differences(RELEASE)
+    assert (signed["name"], signed["reason"]) == ("A. Reader", "some were counted twice")
+    assert signed["differing"] == found["differing"]
+    assert signed["numbers"] == found["numbers"]
+
+
+def test_a_difference_is_signed_with_a_name_and_a_reason_and_only_where_there_is_one(tmp_path: Path) -> None:
+    study = init_study(tmp_path / "data", simulated=True)
+    same, other = (Reproduction(RELEASE, 9, differing, [], []) for differing in ([], ["data/x.csv"]))
+    for found, signer, reason in [(same, "A", "why"), (other, " ", "why"), (other, "A", "")]:
+        with pytest.raises(UsageError):
+            sign_difference(study, found, signer, reason)
+    assert Ledger(study.ledger).differences(RELEASE) == []
 
 
 def test_a_release_is_reproduced_from_its_pins_whatever_came_later_and_as_known_now_stands_beside(

@@ -85,6 +85,53 @@ def test_claims_are_what_the_pages_say(study):
     assert {claim.region for claim in claims if claim.kind == "comparison"} == {"P01", "P02"}
 
 
+def verdicts(study, power: str, advised: str) -> dict:
+    """Answers to two distinctions and a recommendation; an answer of nothing is one that may not be published."""
+    answers = [("guardrail", "power.coping", "kept"), ("verdict", "power", power), ("verdict", "lasting", "")]
+    rows = [
+        row("service", "share", "effect", 0.1, 0.02, by=by, category=category, residual_df=400.0)
+        for by, category, _ in answers
+    ]
+    guards = pd.DataFrame(rows).assign(outcome=[outcome for *_, outcome in answers])
+    advice = [("one-form.recommendation", advised), ("one-form.moved", "no")]
+    rows = [
+        row("group_form", "hours_week", "effect", -1.0, 0.2, by="adjust", category=category, residual_df=400.0)
+        for category, _ in advice
+    ]
+    return {
+        "guardrails": protect(guards, "guardrails", study=study),
+        "adjustments": protect(
+            pd.DataFrame(rows).assign(outcome=[outcome for _, outcome in advice]), "adjustments", study=study
+        ),
+    }
+
+
+def test_distinctions_and_recommendations_are_claims_that_a_later_release_scores(study, tables):
+    said = {"07-guardrails": verdicts(study, "yes", "keep")}
+    claims = [Claim.of_row(each) for each in claims_of(said, study, QUARTER.shift(-1))]
+    assert [(each.kind, each.subject, each.word, each.value) for each in claims] == [
+        ("distinction", "power", "yes", None), ("recommendation", "one-form", "keep", None),
+    ]  # fmt: skip
+    past = protect(claims_table([("2026Q2/r1", each) for each in claims]), "past_claims", study=study)
+    for power, advised, scores in [
+        ("yes", "keep", ["held", "held"]),
+        ("no", "stop", ["reversed", "reversed"]),
+        ("cannot_tell", "intensify", ["weakened", "weakened"]),
+        ("", "redesign", ["withdrawn", "weakened"]),
+    ]:
+        now = tables | verdicts(study, power, advised) | {"past_claims": past}
+        assert [score for *_, score in scored_claims(now, study, "2026Q3")] == scores
+        for language in ("zh", "en"):
+            writer = Writer(study, language)
+            (power_says, advice_says) = (change_words.claim_text(each, writer) for each in claims)
+            assert writer.text("guard.power") in power_says
+            assert writer.text("claims.recommendation") in advice_says
+            page = render_changes(Report(study, QUARTER, NATION, now, [], 1), language)
+            for _, claim, today, _ in scored_claims(now, study, "2026Q3"):
+                assert change_words.word_text(claim, writer) in page
+                assert change_words.word_text(today, writer) in page
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_sentence_says_what_chance_and_what_no_step_explains(study, language):
     writer, text = Writer(study, language), Writer(study, language).text

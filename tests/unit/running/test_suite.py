@@ -75,12 +75,12 @@ def test_two_parameters_cells_are_refused(suite: Suite) -> None:
         declared_parameters(path)
 
 
-def test_an_unknown_parameter_is_refused_with_a_suggestion(suite: Suite) -> None:
+def test_f24_an_unknown_parameter_is_refused_with_a_suggestion(suite: Suite) -> None:
     with pytest.raises(UsageError, match='did you mean "region"'):
         check_parameters(suite.path("01-quick"), {"regoin": "P01"})
 
 
-def test_a_parameter_of_another_type_is_refused(suite: Suite) -> None:
+def test_f24_a_parameter_of_another_type_is_refused(suite: Suite) -> None:
     edit_parameters(suite.path("01-quick"), "level: float = 0.95")
     with pytest.raises(UsageError, match="level is str, expected float"):
         check_parameters(suite.path("01-quick"), {"level": "0.95"})

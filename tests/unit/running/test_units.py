@@ -115,6 +115,23 @@ def test_a_new_version_of_a_method_is_a_reason(suite: Suite, study: Study, tmp_p
     assert plan_one(raised, study).reason == "method changed (version)"
 
 
+def test_a_raised_method_makes_what_tells_of_earlier_releases_out_of_date(study: Study, tmp_path: Path) -> None:
+    looks_back = {"01-quick": "reads_releases = true\n"}
+    suite = write_suite(tmp_path / "suite", {"01-quick": [HAND_OVER], "02-other": [HAND_OVER]}, looks_back)
+    finish(suite, study)
+    raised = write_suite(
+        tmp_path / "suite",
+        {"01-quick": [HAND_OVER], "02-other": [HAND_OVER]},
+        looks_back | {"02-other": "method = 2\n"},
+    )
+    assert plan_one(raised, study).reason == "method changed (02-other)"
+
+
+@pytest.mark.parametrize("unit", ["2026Q3/01-quick", "2026Q3/10-brief/P01", "2026Q3/10-brief/P01@2026-10-31"])
+def test_a_unit_is_read_from_its_id(unit: str) -> None:
+    assert Unit.parse(unit).id == unit
+
+
 def test_a_setting_that_shapes_results_is_a_reason_and_one_that_does_not_is_none(suite: Suite, study: Study) -> None:
     finish(suite, study)
     config = study.root / "study.toml"

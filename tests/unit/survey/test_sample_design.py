@@ -30,7 +30,7 @@ def test_psu_numbers_may_start_again_in_every_stratum() -> None:
     assert sample.stages[0].sampled.tolist() == [2, 2, 1]
 
 
-def test_a_stratum_with_one_psu_is_refused_by_name() -> None:
+def test_f36_a_stratum_with_a_single_unit_is_refused_by_name_unless_the_study_says_what_it_does() -> None:
     with pytest.raises(DesignError, match=r"stratum c with a single sampled unit"):
         mean(LONELY, "y", design=design())
 
