@@ -82,7 +82,7 @@ def main() -> None:
         if shows_traceback or error.errno not in REFUSALS:
             raise
         told = EnvironmentProblem(
-            f"cannot be written: {error.strerror}",
+            f"not possible on this machine: {error.strerror}",
             where=Path(error.filename or "disk").name,
             fix="free space or mend rights; the same command resumes what is left",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -170,6 +171,20 @@ def test_results_as_known_then_stand_beside_results_as_known_now(study: Study, s
     folders = {path.name for path in (study.results / "2026Q3").iterdir()}
     assert {"01-quick", "01-quick@2026-10-08"} <= folders
     assert jianfu(suite, study, "run", "--all", "--as-of", "2026-10-07")[0] == 3  # nothing had been received
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 7), (errno.EROFS, 7), (errno.EACCES, 7)])
+def test_a_disk_that_refuses_ends_any_command_in_two_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    def refused(_name: str) -> Study:
+        raise OSError(number, "said by the system", "/somewhere/answers.csv")
+
+    monkeypatch.setattr(cli, "_open", refused)
+    ended, _, err = call(capsys, monkeypatch, "status")
+    assert ended == code
+    assert err.startswith("error: answers.csv: not possible on this machine: said by the system\n  fix: ")
+    assert "somewhere" not in err
 
 
 def test_building_half_an_assessment_is_refused(
