@@ -1,4 +1,4 @@
-# make assess | test | bench | certify | lab | lock | clean. Needs Python 3.11 or newer, make and git; everything else it installs
+# make assess | test | bench | certify | gates | lab | lock | clean. Needs Python 3.11 or newer, make and git; everything else it installs
 # into .venv from the lock files, checked by their hashes.
 
 VENV := .venv
@@ -7,7 +7,7 @@ JIANFU_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 UV := 0.13.9
 
-.PHONY: assess test bench certify lab setup lock clean
+.PHONY: assess test bench certify gates lab setup lock clean
 
 assess: $(VENV)/run.stamp
 	@$(BIN)/jianfu assess $(JIANFU_FLAGS)
@@ -25,6 +25,12 @@ bench: $(VENV)/test.stamp
 
 certify: $(VENV)/test.stamp
 	$(BIN)/python tests/certify
+
+# A study that was built, such as data after make assess.
+STUDY ?= data
+
+gates: $(VENV)/test.stamp
+	$(BIN)/python tests/certify/quality_gates.py $(STUDY)
 
 lab: $(VENV)/run.stamp
 	$(BIN)/jupyter lab notebooks
