@@ -247,7 +247,7 @@ class ReformMaker(ChartMaker):
         lines = check_lines(tables["reform_checks"], reform.id, primary, writer=self.writer)
         note = "".join(line.sentence for line in lines if line.key == "specifications")
         panel = to_svg(specification_curve.draw_specification_curve(frame), id_prefix="ways", title=title,
-                       description=note)  # fmt: skip
+                       description=note or subtitle)  # fmt: skip
         shown = frame[frame["is_planned"] | frame["place"].isin([0, (len(frame) - 1) // 2, len(frame) - 1])]
         ways = [text("alt.separator").join(row[column] for column in specification_curve.CHOICES)
                 for row in shown.to_dict("records")]  # fmt: skip
@@ -271,7 +271,7 @@ class ReformMaker(ChartMaker):
         if frame.empty:
             return None
         limits = about_zero(frame) if one_axis else None
-        panels = self._panels(name, frame, lambda part: effect_rows.draw_effect_rows(part, limits=limits))
+        panels = self._panels(name, title, frame, lambda part: effect_rows.draw_effect_rows(part, limits=limits))
         return Chart(name, title, subtitle, panels, self._table(title, first, frame), download, notes or [])
 
     def _paths(
@@ -283,7 +283,7 @@ class ReformMaker(ChartMaker):
         limits = effect_paths.limits_of(frame)
         draw: Callable[[pd.DataFrame], Figure] = lambda part: effect_paths.draw_effect_path(part, limits=limits)  # noqa: E731
         described = frame.assign(label=frame["when"])
-        panels = self._panels(name, described, draw)
+        panels = self._panels(name, title, described, draw)
         cells = described.assign(cell=[self._with_interval(row) for row in described.to_dict("records")])
         wide = cells.pivot(index="label", columns="panel", values="cell").reindex(
             index=list(dict.fromkeys(described.sort_values("place")["label"])), columns=list(frame["panel"].unique())
@@ -295,12 +295,13 @@ class ReformMaker(ChartMaker):
         note = text("reform.path_note" if section == "reform" else f"{section}.{name}_note")
         return Chart(name, title, subtitle, panels, table, download, [note])
 
-    def _panels(self, name: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> list[str]:
+    def _panels(self, name: str, title: str, frame: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> list[str]:
+        """A drawing for each panel; one without a name is called by the chart's title."""
         return [
             to_svg(
                 draw(part),
                 id_prefix=f"{name}{place}",
-                title=str(panel),
+                title=str(panel) or title,
                 description=self._panel_words(str(panel), part),
             )
             for place, (panel, part) in enumerate(frame.groupby("panel", sort=False))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from babel.dates import format_date
 from markupsafe import Markup
 
@@ -33,7 +34,7 @@ from analysis_lib.publishing.releases import (
     sync_tree,
     write,
 )
-from analysis_lib.publishing.sentences import Writer
+from analysis_lib.publishing.sentences import Writer, pick
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
 from analysis_lib.tables.store import sync
@@ -288,6 +289,8 @@ def _with_navigation(
         lambda other: f"{language}/{other}/{below}index.html" in listed[other],
     )
     notice += _notices(study, release, language, contents)
+    if not region:
+        notice += _revised(study, release, language, contents)
     own = f"{language}/{release.quarter}/"
     files = {file.removeprefix(own) for file in listed[release.quarter] if file.startswith(own)}
     top = "../" * (path.count("/") - 1)
@@ -331,6 +334,40 @@ def _notices(study: Study, release: Release, language: str, contents: Contents) 
             day = format_date(dt.date.fromisoformat(each["date"]), format="long", locale=language)
             words.append(_notice(writer.text(f"site.{each['kind']}", date=day, text=each[f"text_{language}"])))
     return "".join(words)
+
+
+def _revised(study: Study, release: Release, language: str, contents: Contents) -> str:
+    """What a newer release of a quarter changed in its headline, and what it rests on now."""
+    before = [each for each in contents.older if each.quarter == release.quarter and each.number < release.number]
+    if not before:
+        return ""
+    writer = Writer(study, language)
+    old, new = (_national_report(study, each) for each in (before[-1], release))
+    if old.headline is None or new.headline is None or old.headline[["value", "ci_low", "ci_high"]].equals(
+        new.headline[["value", "ci_low", "ci_high"]]
+    ):  # fmt: skip
+        return ""
+    days = [pick(each.tables["returns"], measure="diary_days_used") for each in (old, new) if "returns" in each.tables]
+    counts = [float(row["value"]) for row in days if row is not None and pd.notna(row["value"])]
+    more = counts[1] - counts[0] if len(counts) == len((old, new)) else 0
+    methods = [each.manifest.get("methods") for each in (before[-1], release)]
+    why = "revised_method" if methods[0] != methods[1] else "revised" if more > 0 else "revised_fewer"
+    words = writer.text(
+        f"site.{why}",
+        number=release.number,
+        title=writer.labels.measure(str(new.headline["measure"])),
+        value=writer.labels.cell(new.headline),
+        interval=_interval(new, writer),
+        old=writer.labels.cell(old.headline),
+        old_interval=_interval(old, writer),
+        days=writer.labels.number(max(more, 0), "count", "count"),
+    )
+    return _notice(words)
+
+
+def _interval(report: pages.Report, writer: Writer) -> str:
+    row = report.headline
+    return "" if row is None or pd.isna(row["ci_low"]) else writer.interval(row)
 
 
 def _notice(words: str, href: str = "", target: str = "") -> str:

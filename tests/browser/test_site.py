@@ -7,25 +7,13 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from sample_results import QUARTERS, all_results
-from sample_study import write_combined_study
-
-from analysis_lib.publishing.releases import build_release
-from analysis_lib.publishing.site import Contents, assemble
-from analysis_lib.quarters import Quarter
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 PAGES = [
     "zh/2026Q3/index.html", "en/2026Q3/index.html", "zh/2026Q3/P01/index.html", "en/2026Q2/P01/index.html",
     "zh/index.html", "en/archive/index.html", "index.html",
@@ -43,46 +31,6 @@ OUTSIDE = """() => [...document.querySelectorAll('svg text')].filter(text => {
   const box = text.getBoundingClientRect(), chart = text.ownerSVGElement.getBoundingClientRect();
   return box.left < chart.left - 1 || box.right > chart.right + 1;
 }).map(text => text.textContent)"""
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    study = write_combined_study(tmp_path_factory.mktemp("study") / "s")
-    releases = [build_release(study, Quarter.parse(text), all_results(study, text)) for text in QUARTERS[-3:]]
-    return assemble(study, Contents(releases))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not on this machine (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def opened(site, browser):
-    """Open a page at a width; what it complains of and asks for is collected."""
-    pages = []
-
-    def open_page(path: str, width: int, **options):
-        page = browser.new_page(viewport={"width": width, "height": 800}, **options)
-        page.complaints, page.requests_made = [], []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("request", lambda request: page.requests_made.append(request.url))
-        page.goto((Path(site) / path).as_uri())
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
 
 
 @pytest.mark.parametrize("width", [320, 1280])
