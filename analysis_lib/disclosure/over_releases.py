@@ -118,7 +118,7 @@ def must_stay(
     is_shown = ~now["mark"].isin(hidden) & ~published["mark"].isin(hidden)
     differs = pd.Series(False, index=now.index)
     for name in NUMBERS:
-        one, other = now[name].astype(float), published[name].astype(float)
+        one, other = (pd.to_numeric(each[name]).astype(float) for each in (now, published))  # missing where withheld
         differs |= (one != other) & ~(one.isna() & other.isna())
     can_stay = is_shown & differs & (n_in_all > 0)
     a_year_ago = str(report.shift(-QUARTERS_PER_YEAR))

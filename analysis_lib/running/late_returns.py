@@ -68,8 +68,8 @@ class _Readers:
         found = {place: self._rows[key] for place, key in _keyed(table.name, rows) if key in self._rows}
         if not found:
             return table
-        published = pd.DataFrame([row for row, _ in found.values()], index=list(found))
-        basis = pd.Series([release for _, release in found.values()], index=published.index)
+        published = pd.DataFrame([shown.loc[at] for shown, at, _ in found.values()], index=list(found))
+        basis = pd.Series([release for *_, release in found.values()], index=published.index)
         counts = []
         for release in basis.unique():
             cells = rows.loc[basis.index[basis == release]]
@@ -119,12 +119,12 @@ class _Readers:
         return found
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, ...], tuple[pd.Series, str]]:
-        """Key → row as published last, and the release that it was estimated for."""
+    def _rows(self) -> dict[tuple[str, ...], tuple[pd.DataFrame, Any, str]]:
+        """Key → table and place of the row as published last, and the release that it was estimated for."""
         from analysis_lib.disclosure.policy import KEPT
         from analysis_lib.publishing.releases import release_of, results_of
 
-        found: dict[tuple[str, ...], tuple[pd.Series, str]] = {}
+        found: dict[tuple[str, ...], tuple[pd.DataFrame, Any, str]] = {}
         for facts in self.releases:
             made = Quarter.parse(facts["release"].partition("/")[0])
             for tables in results_of(release_of(self.study, facts["release"])).values():
@@ -134,7 +134,7 @@ class _Readers:
                     today = self.study.region_changes.as_published
                     rows = rows.assign(region=[today(str(code), made) for code in rows["region"]])
                     for place, key in _keyed(table.name, rows):
-                        found.setdefault(key, (rows.loc[place], facts["release"]))
+                        found.setdefault(key, (rows, place, facts["release"]))
         return found
 
 

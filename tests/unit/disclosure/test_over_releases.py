@@ -107,3 +107,12 @@ def test_a_kept_row_shows_the_published_number_and_says_so(study: Study) -> None
 
 def test_quarters_whose_drops_differ_are_known_by_their_ids() -> None:
     assert changed_quarters({"2026Q2/a/1", "2026Q3/b/1"}, {"2026Q2/a/1", "2026Q3/b/2"}) == {"2026Q3"}
+
+
+def test_a_number_that_was_withheld_does_not_stay(study: Study) -> None:
+    hidden = hours(study, {"P02": 15.0}, n=5)
+    assert hidden["value"].isna().all()
+    published = pd.concat([hours(study, {"all": 16.0, "P01": 17.0}), hidden], ignore_index=True)
+    published = pd.DataFrame([row for _, row in published.iterrows()])  # gathered row by row from several releases
+    now = hours(study, {"all": 16.0, "P01": 17.0, "P02": 15.4})
+    assert stays(study, published, now, {"P02": 3}, 3, QUARTER) == []
