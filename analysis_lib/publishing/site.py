@@ -61,6 +61,8 @@ class Contents:
         Release → day on which readers first saw it.
     is_preview : bool
         Whether every page says that it is not published.
+    exceptions : dict of str to dict of str to str
+        Release → limit that it was let past, and the reason given; no word of who gave it.
     """
 
     releases: list[Release]
@@ -68,6 +70,7 @@ class Contents:
     corrections: list[dict[str, Any]] = field(default_factory=list)
     published: dict[str, dt.date] = field(default_factory=dict)
     is_preview: bool = False
+    exceptions: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def assemble(study: Study, contents: Contents) -> Path:
@@ -260,6 +263,7 @@ def _about_site(study: Study, contents: Contents) -> dict[str, Any]:
                 "published": contents.published[release.name].isoformat()
                 if release.name in contents.published
                 else None,
+                "exceptions": contents.exceptions.get(release.name, {}),
             }
             for release in contents.releases
         ],

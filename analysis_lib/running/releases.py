@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SIGNATURES = 2
 JUMP = 4.0  # standard errors by which a headline may move against the last quarter's before a person must say why
+ACCEPTED = "accept_"  # in a sign-off: what a person let the release past, and why
 ENOUGH_TIMES = 2  # space asked for before a publication, in sizes of the releases that it shows
 
 
@@ -408,7 +409,14 @@ def _contents(
             published.setdefault(each["release"], study.day_of(dt.datetime.fromisoformat(each["at"])))
     if publishing:
         published.setdefault(publishing, study.today())
-    return Contents(releases, archived(older, releases), ledger.corrections(), published, is_preview)
+    exceptions = {each.name: _let_past(ledger, each) for each in releases}
+    return Contents(releases, archived(older, releases), ledger.corrections(), published, is_preview, exceptions)
+
+
+def _let_past(ledger: Ledger, release: Release) -> dict[str, str]:
+    """C17: limit → reason for which those who signed let the release past it."""
+    accepted = [each for signed in _signed(ledger, release).values() for each in signed.items()]
+    return {name.removeprefix(ACCEPTED): str(reason) for name, reason in accepted if name.startswith(ACCEPTED)}
 
 
 def archived(older: Iterable[Release], in_force: Iterable[Release]) -> list[Release]:

@@ -293,6 +293,7 @@ def _keep(study: Study, planned: Planned, job: Job, outcome: Outcome) -> str:
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
         (job.folder / MANIFEST).write_text(text, encoding="utf-8")
+        job.folder.chmod(0o750)  # C19: an executed notebook is as confidential as the returns
         # Older results go first: never are there two complete ones to choose from.
         for other in parent.iterdir():
             if other != job.folder:

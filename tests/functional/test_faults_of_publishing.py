@@ -122,6 +122,8 @@ def test_f34_a_headline_that_jumps_waits_until_somebody_says_why(study: Study) -
     releases.sign(study, release.name, "A. Reader", "statistician", accept_jump="a new diary")
     releases.publish(study, release.name)
     assert any(each.get("accept_jump") == "a new diary" for each in Ledger(study.ledger).sign_offs(release.name))
+    told = json.loads((study.reports / "site" / "release.json").read_text(encoding="utf-8"))["releases"]
+    assert {each["name"]: each["exceptions"] for each in told}[release.name] == {"jump": "a new diary"}  # C17
 
 
 def test_f33_a_release_in_which_too_many_regions_are_silent_waits_until_somebody_says_why(study: Study) -> None:
