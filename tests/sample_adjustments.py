@@ -67,7 +67,7 @@ READINGS = {
     "inspections": {"returned": FELL, "unkept": NONE, "moved": HELD, "relapsed": STAYED,
                     "service": ("yes", -1.1, -1.8, -0.4)},
     "meetings": {"returned": FELL, "unkept": KEPT, "moved": HELD, "relapsed": STAYED, "service": SAME},
-    "everywhere": {"returned": NONE, "unkept": NONE, "moved": NONE, "relapsed": ("cannot_tell", 0.2, -0.4, 0.9),
+    "everywhere": {"returned": NONE, "unkept": NONE, "moved": NONE, "relapsed": ("since", 0.7, 0.4, 1.0),
                    "service": NONE},
 }  # fmt: skip
 SHARES = ("unkept", "moved", "relapsed")

@@ -6,7 +6,8 @@ Five questions are answered from intervals, each yes, no or cannot tell::
                                                              that there are more hours
     service      hours of service fell beyond what is allowed
     moved        of the hours cut more than allowed reappears as other burden, or a named way of moving is found
-    relapsed     the relapse chart says so                    no: the cut is told to hold
+    relapsed     the relapse chart says so                    no: the cut is told to hold; since: hours came back, but
+                                                              no region tells that the reform had cut them: not counted
     unkept       counts lie short of the caps                 no: told not to
 
 A recommendation follows from the first line that applies (``stop_if_no_cut_after`` looks; a blank is any answer)::
@@ -50,7 +51,7 @@ from analysis_lib.survey.estimation import estimate
 from analysis_lib.tables.contracts import CONTRACTS, check
 from analysis_lib.time_use.activities import all_measures
 
-Answer = Literal["yes", "no", "rose", "cannot_tell", "not_asked"]
+Answer = Literal["yes", "no", "rose", "since", "cannot_tell", "not_asked"]
 Recommendation = Literal["keep", "intensify", "redesign", "stop", "cannot_tell"]
 
 BY_ADJUST = "adjust"
@@ -71,7 +72,7 @@ class Decision:
     reasons : tuple of str
         Answers that decided, as ``<question>.<answer>``.
     reservations : tuple of str
-        Questions that could not be told or were not asked, and caps not kept where that decided nothing,
+        Questions that could not be told, were not asked or do not count, and caps not kept where that decided nothing,
         ``<question>.<answer>``; ``declared_late``.
     """
 
@@ -87,7 +88,7 @@ class Reading:
     Attributes
     ----------
     answer : str
-        ``yes``, ``no``, ``rose``, ``cannot_tell``, ``not_asked``.
+        ``yes``, ``no``, ``rose``, ``since``, ``cannot_tell``, ``not_asked``.
     estimate, ci_low, ci_high : float
         In ``unit``; NaN where there is none.
     limit : float
@@ -288,7 +289,8 @@ def _of_chart(lasting: pd.DataFrame, reform: Reform, primary: str) -> Reading:
     if rows.empty:
         return Reading("not_asked", unit="share")
     row = rows.iloc[0]
-    answers: dict[str, Answer] = {"relapsed": "yes", "holds": "no"}
+    is_since = row["comparison"] == "none"  # a fall since the start, which nothing puts down to the reform
+    answers: dict[str, Answer] = {"relapsed": "since" if is_since else "yes", "holds": "no"}
     numbers = (float(row[name]) for name in ("estimate", "ci_low", "ci_high"))
     return Reading(answers.get(str(row["outcome"]), "cannot_tell"), *numbers, unit="share")
 

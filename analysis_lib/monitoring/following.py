@@ -22,6 +22,7 @@ from analysis_lib.monitoring import rebound, repeated_looks
 from analysis_lib.monitoring.accounts import Account, account_of_change, account_of_reform
 from analysis_lib.monitoring.compositions import log_ratio_table
 from analysis_lib.monitoring.displacement import account_table
+from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.estimation import estimate
 from analysis_lib.time_use.activities import all_measures
@@ -99,15 +100,23 @@ def follow_reforms(
                     impossible[f"{name}.{key}"] = str(error)
             continue
         if not design.panels[design.primary].cohorts:
-            impossible[name] = "no region has a quarter since its start yet"
+            is_older = any(start <= Quarter.parse(quarters[0]) for start in design.reform.starts.values())
+            impossible[name] = (
+                "every region that has it had it before the first quarter: nothing is known of the time before"
+                if is_older
+                else "no region has a quarter since its start yet"
+            )
             continue
         for key in design.checked:
+            if not design.panels[key].cohorts:
+                impossible[f"{name}.{key}"] = "it was not asked both before and since a start"
+                continue
             looks.append(_looks(key, design, study))
             try:
                 lasting.append(_lasting(key, design, study))
             except DesignError as error:
                 impossible[f"{name}.{key}"] = str(error)
-        if SERVICE in design.panels and SERVICE not in design.checked:
+        if SERVICE in design.panels and SERVICE not in design.checked and design.panels[SERVICE].cohorts:
             looks.append(_looks(SERVICE, design, study))
         try:
             accounts.append(account_of_reform(official_quarters, design, study=study, quarters=quarters))

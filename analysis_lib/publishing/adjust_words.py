@@ -23,6 +23,8 @@ from analysis_lib.publishing.sentences import Writer
 from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import Study
 
+SAID_BESIDE = (f"{UNKEPT}.yes", f"{RELAPSED}.since")  # reservations with a sentence of their own
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -131,8 +133,8 @@ def _why(row: dict, found: dict[str, dict], reform: Reform, writer: Writer) -> s
         decided = [reason for reason in decided if reason not in (NOT_COMPARED, f"{RETURNED}.not_asked")]
     said += [_sentence(reason, found, reform, writer) for reason in decided]
     beside = reservations.split()
-    said += [_sentence(each, found, reform, writer) for each in beside if each == "unkept.yes"]
-    unclear = [each.split(".")[0] for each in beside if each not in ("unkept.yes", LATE)]
+    said += [_sentence(each, found, reform, writer) for each in beside if each in SAID_BESIDE]
+    unclear = [each.split(".")[0] for each in beside if each not in (*SAID_BESIDE, LATE)]
     if unclear:
         items = writer.text("alt.separator").join(writer.text(f"adjust.{name}_short") for name in unclear)
         said.append(writer.text("adjust.beside", items=items))

@@ -11,6 +11,7 @@ import pytest
 from analysis_lib.disclosure.protect import protect
 from analysis_lib.effects.results import as_rows
 from analysis_lib.ingest.simulate import simulate_study
+from analysis_lib.monitoring.adjusting import Adjustments, adjust
 from analysis_lib.monitoring.following import Following, follow_reforms
 from analysis_lib.monitoring.rebound import REFERENCE, WITHIN, alarm_bounds, path_of_series, relapse
 from analysis_lib.parameters import RunParameters
@@ -82,26 +83,30 @@ units = { all = "2024Q4" }
 """
 
 
-def followed(folder, scenario: str) -> tuple[Following, Study]:
+def followed(folder, scenario: str) -> tuple[Following, Adjustments, Study]:
     study = init_study(folder, simulated=True)
     (study.reference / "reforms.toml").write_text(NATIONAL, encoding="utf-8")
     simulate_study(study, scenario=scenario)
     run = RunParameters.parse(study=str(study.root), quarter="2026Q3", region="all", as_of="", results_dir="")
     _, earlier, later = periods(run).change
-    return follow_reforms(
-        load_officials(run), study=study, quarters=list(periods(run).series), earlier=earlier, later=later
-    ), study
+    officials, quarters = load_officials(run), list(periods(run).series)
+    found = follow_reforms(officials, study=study, quarters=quarters, earlier=earlier, later=later)
+    own = pd.DataFrame({"measure": pd.Series(dtype="str")})
+    return found, adjust(officials, found, own, study=study, quarters=quarters), study
 
 
 @pytest.mark.parametrize(("scenario", "outcome"), [("b", "holds"), ("e", "relapsed")])
 def test_a_national_reform_is_followed_and_nothing_is_put_down_to_it(tmp_path, scenario, outcome) -> None:
-    found, study = followed(tmp_path / "study", scenario)
+    found, applied, study = followed(tmp_path / "study", scenario)
     lost = found.lasting[found.lasting["category"] == "everywhere.lost"]
     assert lost["outcome"].iloc[0] == outcome
     assert set(found.lasting["comparison"]) == {"none"}
     assert found.looks.empty
     assert list(found.impossible) == ["everywhere"]
     assert "everywhere" not in set(found.accounts["category"].str.split(".").str[0])
+    answer = applied.rows.set_index("category")["outcome"]["everywhere.relapsed"]
+    assert answer == {"holds": "no", "relapsed": "since"}[outcome]
+    assert applied.decisions["everywhere"].recommendation == "cannot_tell"
     tables = [protect(table, name, study=study)
               for table, name in ((as_rows([]), "l"), (found.lasting, "r"), (found.accounts, "a"))]  # fmt: skip
     said = {language: lasting_answer(*tables, study=study, language=language) for language in ("en", "zh")}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from analysis_lib.disclosure.protect import protect
 from analysis_lib.ingest.simulate import simulate_study
 from analysis_lib.monitoring.following import SINCE, Following, follow_reforms
+from analysis_lib.monitoring.guarding import compared_quarters, watch_guardrails
 from analysis_lib.parameters import RunParameters
-from analysis_lib.pipeline import load_officials, periods
+from analysis_lib.pipeline import load_officials, load_past, periods
 from analysis_lib.publishing.lasting_words import lasting_answer
 from analysis_lib.running.scaffold import init_study
 from analysis_lib.study import Study
@@ -79,8 +82,8 @@ def test_what_moved_online_is_said_in_both_languages(world) -> None:
     assert "负担转到了线上" in lasting_answer(*tables, study=study, language="zh")
 
 
-def test_a_study_without_reforms_has_the_account_of_the_change_at_most(world) -> None:
-    _, study = world
+def test_a_study_without_reforms_has_the_account_of_the_change_at_most(tmp_path: Path) -> None:
+    study = init_study(tmp_path / "study", simulated=True)
     (study.reference / "reforms.toml").unlink()
     bare = follow_reforms(
         pd.DataFrame(), study=Study.open(study.root), quarters=["2026Q3"], earlier=[], later=["2026Q3"]
@@ -97,3 +100,20 @@ def test_a_reform_that_has_not_begun_has_no_look_and_says_so(world) -> None:
     found = follow_reforms(load_officials(run), **asked)
     assert found.looks.empty
     assert "since its start" in found.impossible["fewer-shorter"]
+
+
+@pytest.mark.parametrize("quarters", [["2026Q3"], ["2026Q2", "2026Q3"]], ids=["first", "second"])
+def test_a_study_that_begins_after_its_reforms_follows_none_and_judges_what_it_can(world, quarters) -> None:
+    _, study = world
+    run = RunParameters.parse(study=str(study.root), quarter="2026Q3", region="all", as_of="", results_dir="")
+    officials, respondents, sample = (
+        table[table["quarter"].isin(quarters)]
+        for table in (load_officials(run), load_past(run, "respondents"), load_past(run, "sample"))
+    )
+    compared = compared_quarters(study, quarters)
+    found = follow_reforms(officials, study=study, quarters=quarters, earlier=compared.earlier, later=compared.lately)
+    assert found.looks.empty
+    assert found.lasting.empty
+    assert "nothing is known of the time before" in found.impossible["fewer-shorter"]
+    watched = watch_guardrails(officials, respondents, sample, study=study, quarters=quarters, followed=found)
+    assert {verdict.answer for verdict in watched.verdicts} == {"cannot_tell"}

@@ -95,6 +95,13 @@ def test_what_could_not_be_told_and_a_late_rule_are_said_beside_it():
     assert found.reservations == ("unkept.yes",)
 
 
+def test_a_relapse_with_nothing_to_compare_decides_nothing_and_is_said_beside():
+    for returned in ("yes", "no", "not_asked"):
+        answers = WELL | {"relapsed": "since", "returned": returned}
+        assert recommended(answers) == recommended(answers | {"relapsed": "cannot_tell"})
+    assert "relapsed.since" in decide(WELL | {"relapsed": "since"}, looks=1, rule=RULE).reservations
+
+
 def test_a_wide_interval_cannot_tell():
     assert read_fall(-2.0, -5.0, 1.0, by=0.5) == "cannot_tell"
     assert read_share(0.6, -0.2, 1.4, above=0.5) == "cannot_tell"
