@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis_lib.errors import UsageError, did_you_mean
+from analysis_lib.errors import InputRejected, UsageError, did_you_mean
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.design import Sample, SurveyDesign, read_sample
 from analysis_lib.survey.driver_plan import DriverPlan, read_drivers
@@ -117,14 +117,14 @@ def decompose_change(
         Contract ``estimates`` with ``residual_df``, statistic "part": by "" is the whole difference, equal to that of
         `estimation.estimate_change`; by "composition" and "rate" with category "" are the two sums, with a term or
         "rest" their parts; by "unanswered" is what those who left a term unanswered make of the difference. No rows
-        without a ``drivers.toml``, or for an outcome with too few complete respondents in a period.
+        without a ``drivers.toml``, or for an outcome with too few complete respondents in a period. Where a term does
+        not vary in one of the periods, its part is unknown: the outcome has the two sums without a number, and its
+        reason in ``attrs["unfitted"]``.
 
     Raises
     ------
     UsageError
         When a quarter is in both periods.
-    InputRejected
-        When a term does not vary in one of the periods, so that its part is unknown.
     """
     if set(earlier) & set(later):
         raise UsageError("a quarter is in both periods", where=label, fix="compare periods that do not overlap")
@@ -179,7 +179,7 @@ def _decomposed(
     if plan is None:
         return as_estimates(pd.DataFrame())
     sample = read_sample(rows, SurveyDesign.of_study(study))
-    frames = []
+    frames, unfitted = [], {}
     for key in plan.outcomes:
         # Answers missing are weighed up within each group by itself.
         compared = prepare_cases(
@@ -187,12 +187,27 @@ def _decomposed(
         )
         spare = min(int(((compared.weight > 0) & side).sum()) for side in (first, second)) - compared.x.shape[1]
         if spare >= MIN_RESIDUAL_DF:
-            for side, name in ((first, "the first group"), (second, "the second group")):
-                refuse_dependent(compared, side, name)
-            frames.append(_parts(compared, first, second, sample, study).assign(residual_df=spare))
+            try:
+                for side, name in ((first, "the first group"), (second, "the second group")):
+                    refuse_dependent(compared, side, name)
+                parts = _parts(compared, first, second, sample, study)
+            except InputRejected as error:  # F35: no number, and the reason among the working papers
+                unfitted[key] = str(error)
+                parts = _unknown_parts(compared, first, second, sample)
+            frames.append(parts.assign(residual_df=spare))
     if not frames:
         return as_estimates(pd.DataFrame())
-    return as_estimates(pd.concat(frames, ignore_index=True).assign(statistic=PART, region=region, period=label))
+    found = as_estimates(pd.concat(frames, ignore_index=True).assign(statistic=PART, region=region, period=label))
+    found.attrs["unfitted"] = unfitted
+    return found
+
+
+def _unknown_parts(cases: Cases, first: np.ndarray, second: np.ndarray, sample: Sample) -> pd.DataFrame:
+    """The two sums of a decomposition, without a number."""
+    n, n_psu, df = _size(cases.weight, first, second, sample)
+    unknown = dict.fromkeys(("estimate", "se", "ci_low", "ci_high", "deff"), np.nan)
+    rows = [{"by": by, "category": "", **unknown} for by in (COMPOSITION, RATE)]
+    return pd.DataFrame(rows).assign(measure=cases.key, unit=cases.unit, df=df, n=n, n_psu=n_psu)
 
 
 def _parts(cases: Cases, first: np.ndarray, second: np.ndarray, sample: Sample, study: Study) -> pd.DataFrame:

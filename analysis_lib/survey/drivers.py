@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis_lib.errors import InputRejected, UsageError, did_you_mean
+from analysis_lib.errors import DesignError, InputRejected, UsageError, did_you_mean
 from analysis_lib.measures import needs_diary
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.design import Sample, SurveyDesign, read_sample
@@ -58,7 +58,7 @@ class Drivers:
         Rows of outcome × form, so that the form chosen can be held against the other one: is_shown (the form of the
         other tables; never where too few are complete), n (respondents with the outcome), n_complete,
         weight_complete (their share of the weight), residual_df, df, deviance_explained, correlation_squared,
-        link_t, link_p, variance_power.
+        link_t, link_p, variance_power, reason (why there is no number; empty where there is).
     calibration : pandas.DataFrame
         outcome, by ("fitted" or a column), category, n, n_psu, observed, fitted, difference and its interval, and the
         mean deviance residual; bins by fitted mean hold at least ``min_respondents`` people. Not for publication.
@@ -92,14 +92,13 @@ def what_drives(
     -------
     Drivers
         Tables without rows where the study has no ``drivers.toml``; an outcome with fewer than `MIN_RESIDUAL_DF`
-        complete respondents to spare has a row in ``fit`` only.
+        complete respondents to spare has a row in ``fit`` only. One whose model cannot be fitted, for terms that cannot
+        be told apart or iterations that do not settle, has effects without a number, and the reason in ``fit``.
 
     Raises
     ------
     UsageError
         When a term names an unknown column or reference category.
-    InputRejected
-        When two terms cannot be told apart.
 
     Notes
     -----
@@ -261,22 +260,27 @@ def _raised(complete: np.ndarray, base: np.ndarray, stratum: pd.Series) -> np.nd
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fitted:
-    """An outcome's cases, and its model where there are enough of them."""
+    """An outcome's cases, and its model; without one, why, and the effects that it would have had."""
 
     cases: Cases
     model: MeanModel | None
     steps: dict[str, Step]
     effects: np.ndarray
     scores: np.ndarray
+    reason: str = ""
 
     @classmethod
     def of(cls, cases: Cases, plan: DriverPlan) -> _Fitted:
         none = np.empty(0), np.empty((len(cases.y), 0))
         if cases.residual_df < MIN_RESIDUAL_DF:
-            return cls(cases, None, {}, *none)
-        refuse_dependent(cases)
-        model = fit_mean(cases.y, cases.x, cases.weight, plan.form)
+            return cls(cases, None, {}, *none, "too few complete respondents")
         steps = _steps(cases)
+        try:
+            refuse_dependent(cases)
+            model = fit_mean(cases.y, cases.x, cases.weight, plan.form)
+        except InputRejected as error:  # F35: no number, and the reason among the working papers
+            unknown = np.full(len(steps), np.nan), np.zeros((len(cases.y), len(steps)))
+            return cls(cases, None, steps, *unknown, str(error))
         return cls(cases, model, steps, *average_effects(model, list(steps.values())))
 
 
@@ -314,11 +318,13 @@ def _described(
 ) -> dict[str, pd.DataFrame]:
     """Every table of `Drivers` for one outcome."""
     cases, model = fitted.cases, fitted.model
-    if model is None:
-        return {"fit": pd.DataFrame([{"outcome": cases.key, "is_shown": False, **_coverage(cases)}])}
+    unfitted = pd.DataFrame([{"outcome": cases.key, "is_shown": False, **_coverage(cases), "reason": fitted.reason}])
+    if not fitted.steps:
+        return {"fit": unfitted}
     df = design_df(cases, sample)
     level = study.config.estimation.confidence_level
-    se = np.sqrt(variances(sample, fitted.scores)) if df >= 1 else np.full(len(fitted.effects), np.nan)
+    is_known = model is not None and df >= 1
+    se = np.sqrt(variances(sample, fitted.scores)) if is_known else np.full(len(fitted.effects), np.nan)
     low, high = t_interval(fitted.effects, se, np.array(df), level)
     n, n_psu = zip(*(_members(step, cases, sample) for step in fitted.steps.values()), strict=True)
     effects = pd.DataFrame(
@@ -341,6 +347,8 @@ def _described(
             "residual_df": cases.residual_df,
         }
     )
+    if model is None:
+        return {"effects": effects, "fit": unfitted}
     return {
         "effects": effects,
         "coefficients": _coefficients(cases, model, sample, df),
@@ -365,26 +373,29 @@ def _coverage(cases: Cases) -> dict[str, float]:
 def _fit(cases: Cases, model: MeanModel, sample: Sample, df: float) -> pd.DataFrame:
     """How well each form of the mean describes the outcome."""
     other: Form = "identity" if model.form == "log" else "log"
-    models = [model]
+    forms: list[Form] = [model.form]
     if other == "identity" or (cases.y >= 0).all():
-        models.append(fit_mean(cases.y, cases.x, cases.weight, other))
+        forms.append(other)
     records = []
-    for fitted in models:
-        link, power = link_test(fitted), variance_power(fitted)
+    for form in forms:
+        common = {"outcome": cases.key, "form": form, "is_shown": form == model.form, **_coverage(cases), "df": df}
+        try:
+            fitted = model if form == model.form else fit_mean(cases.y, cases.x, cases.weight, form)
+            link, power = link_test(fitted), variance_power(fitted)
+        except DesignError as error:
+            records.append(common | {"reason": str(error)})
+            continue
         link_t = link.beta[-1] / np.sqrt(variances(sample, link.influence[:, -1:])[0])
         deviance, squared = explained(fitted)
         records.append(
-            {
-                "outcome": cases.key,
-                "form": fitted.form,
-                "is_shown": fitted is model,
-                **_coverage(cases),
-                "df": df,
+            common
+            | {
                 "deviance_explained": deviance,
                 "correlation_squared": squared,
                 "link_t": link_t,
                 "link_p": 2 * stats.t.sf(abs(link_t), df),
                 "variance_power": power.beta[-1],
+                "reason": "",
             }
         )
     return pd.DataFrame(records)
@@ -487,7 +498,10 @@ def _influence(fitted: _Fitted, sample: Sample, se: np.ndarray) -> pd.DataFrame:
         weight = np.where(sample.psu == psu, 0.0, cases.weight)
         if len(dependent_columns(cases.x, weight)):
             continue  # a category of that unit alone: its effect cannot do without it
-        without = fit_mean(cases.y, cases.x, weight, model.form, start=model.beta)
+        try:
+            without = fit_mean(cases.y, cases.x, weight, model.form, start=model.beta)
+        except DesignError:  # that unit alone keeps the model together
+            continue
         effects, _ = average_effects(without, list(fitted.steps.values()))
         change = np.where(largest == psu, effects - fitted.effects, change)
     return pd.DataFrame(

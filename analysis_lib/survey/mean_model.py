@@ -94,10 +94,13 @@ def fit_mean(
         raise DesignError(
             "values below zero, or nothing but zeros", where="model of the mean, log form", fix='form = "identity"'
         )
-    beta = _glm(y, x, weight, form) if start is None else _settled(y, x, weight, form, start)
-    mean, bread = _mean_and_bread(x, weight, form, beta)
-    scores = x * (weight * (y - mean))[:, None]
-    return MeanModel(y, x, weight, form, beta, mean, np.linalg.solve(bread, scores.T).T)
+    try:
+        beta = _glm(y, x, weight, form) if start is None else _settled(y, x, weight, form, start)
+        mean, bread = _mean_and_bread(x, weight, form, beta)
+        influence = np.linalg.solve(bread, (x * (weight * (y - mean))[:, None]).T).T
+    except np.linalg.LinAlgError as error:  # a mean that runs off to zero leaves nothing to solve
+        raise _unsettled() from error
+    return MeanModel(y, x, weight, form, beta, mean, influence)
 
 
 def _glm(y: np.ndarray, x: np.ndarray, weight: np.ndarray, form: Form) -> np.ndarray:

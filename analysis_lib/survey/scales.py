@@ -393,7 +393,7 @@ def scales_table(
         frame = with_answers(frame, respondents, [item for scale in scales for item in scale.items])
         for scale in scales:
             if scale_items(frame, scale).notna().all(axis=1).any():
-                found = reliability(frame, scale, design=design, confidence_level=level)
+                found = _reliability_or_none(frame, scale, design, level)
                 rows.append(
                     found.assign(
                         measure=[f"{scale.key}_{name}" for name in found["statistic"]],
@@ -405,6 +405,16 @@ def scales_table(
                     )
                 )
     return _as_estimates(pd.concat(rows) if rows else pd.DataFrame())
+
+
+def _reliability_or_none(frame: pd.DataFrame, scale: Scale, design: SurveyDesign, level: float) -> pd.DataFrame:
+    """`reliability`, or (F35) its two coefficients without a number where it cannot be had."""
+    try:
+        return reliability(frame, scale, design=design, confidence_level=level)
+    except DesignError:
+        answered = frame[scale_items(frame, scale).notna().all(axis=1)]
+        found = pd.DataFrame({"statistic": ["alpha", "omega"], "item": ""})
+        return found.assign(n=len(answered), n_psu=answered["psu"].nunique(), estimate=np.nan)
 
 
 def invariance_table(

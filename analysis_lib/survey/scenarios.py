@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analysis_lib.errors import UsageError, did_you_mean
+from analysis_lib.errors import InputRejected, UsageError, did_you_mean
 from analysis_lib.study import NATION, Study
 from analysis_lib.survey.design import Sample, SurveyDesign, read_sample
 from analysis_lib.survey.driver_plan import FILE, DriverPlan, Form, read_drivers
@@ -143,7 +143,8 @@ def scenario(
     Returns
     -------
     list of Scenario
-        One for each outcome with enough complete respondents; none where the study has no ``drivers.toml``.
+        One for each outcome with enough complete respondents, without numbers where the model cannot be fitted; none
+        where the study has no ``drivers.toml``.
 
     Raises
     ------
@@ -167,8 +168,11 @@ def scenario(
         cases = prepare_cases(rows, outcome, plan, study=study, region=region)
         if cases.residual_df < MIN_RESIDUAL_DF:
             continue
-        refuse_dependent(cases)
-        found.append(_reckoned(cases, by_term, plan.form, sample, level))
+        try:
+            refuse_dependent(cases)
+            found.append(_reckoned(cases, by_term, plan.form, sample, level))
+        except InputRejected:  # F35: no number; `drivers.what_drives` says why of the same model
+            found.append(_unknown(cases, sample))
     return found
 
 
@@ -228,6 +232,13 @@ def _by_term(changes: Mapping[str, Change], plan: DriverPlan) -> dict[str, Chang
                 f"{name!r} is no number of the model", where=FILE, fix=did_you_mean(name, [*numbers, *of_column])
             )
     return {of_column.get(name, name): change for name, change in changes.items()}
+
+
+def _unknown(cases: Cases, sample: Sample) -> Scenario:
+    """A scenario of a model that cannot be fitted: who would be in it, and no number."""
+    inside, nan = cases.weight > 0, math.nan
+    people = int(inside.sum()), len(np.unique(sample.psu[inside]))
+    return Scenario(cases.key, cases.unit, nan, nan, nan, nan, nan, *people, nan, nan, cases.residual_df)
 
 
 def _reckoned(cases: Cases, changes: Mapping[str, Change], form: Form, sample: Sample, level: float) -> Scenario:

@@ -35,7 +35,7 @@ MODELLED = ("mean", "ratio")  # a share of people needs another model, a total i
 SERIES = ["measure", "statistic", "unit", "by", "category", "period"]
 ESTIMATED = ["estimate", "se", "ci_low", "ci_high", "df", "deff"]
 HOLDS = ["n_areas", "model_variance", "is_adjusted", "mean_shrinkage", "median_gain", "normality", "outlier",
-         "variances", "agreement", "passes"]  # fmt: skip
+         "variances", "agreement", "passes", "reason"]  # fmt: skip
 
 Benchmark = Literal["ratio", "difference", "none"]
 
@@ -181,16 +181,21 @@ def describe_models(
     pandas.DataFrame
         The columns of the series, ``n_areas``, ``model_variance``, ``is_adjusted`` (the likelihood put it at zero),
         ``mean_shrinkage``, ``median_gain`` (mean squared error ÷ sampling variance, before benchmarking), the four
-        p-values of the diagnostics and ``passes``.
+        p-values of the diagnostics, ``passes``, and ``reason``: why there is no model, empty where there is.
     """
     areas = study.regions_at(level)
     covariates, sizes = _read_auxiliary(auxiliary, areas)
     rows = []
     for names, series in _series(direct, areas, study):
-        _, model, diagnostics = _areas_of_series(series, areas, covariates, sizes, study, method, "none")
+        _, model, diagnostics, reason = _areas_of_series(series, areas, covariates, sizes, study, method, "none")
+        named = dict(zip(SERIES, names, strict=True))
+        if model is None or diagnostics is None:
+            rows.append(named | {"passes": False, "reason": reason})
+            continue
         rows.append(
             {
-                **dict(zip(SERIES, names, strict=True)),
+                **named,
+                "reason": "",
                 "n_areas": len(model.direct),
                 "model_variance": model.model_variance,
                 "is_adjusted": model.is_adjusted,
@@ -245,31 +250,40 @@ def _areas_of_series(
     study: Study,
     method: Method,
     benchmark_to: Benchmark,
-) -> tuple[pd.DataFrame, FayHerriot, Diagnostics]:
+) -> tuple[pd.DataFrame, FayHerriot | None, Diagnostics | None, str]:
     own, is_known = rows.reindex(areas), np.isfinite(covariates).all(axis=1)
     covariates = np.nan_to_num(covariates)
     n = own["n"].fillna(0).to_numpy(np.int64)
     value, se, df = (own[name].to_numpy(float) for name in ("estimate", "se", "df"))
-    smoothed = smooth_variances(se**2, n, np.nan_to_num(df))
     has_direct = np.isfinite(value) & (n > 0) & is_known
-    model = fit(value[has_direct], smoothed[has_direct], covariates[has_direct], method)
-    diagnostics = diagnose(model)
-    modelled = _everywhere(model, covariates, has_direct)
-    if benchmark_to != "none":
-        modelled = _benchmarked(modelled, model, has_direct, rows["estimate"], areas, sizes, study, benchmark_to)
+    smoothed, model, diagnostics, reason = se**2, None, None, ""
+    try:
+        smoothed = smooth_variances(se**2, n, np.nan_to_num(df))
+        model = fit(value[has_direct], smoothed[has_direct], covariates[has_direct], method)
+        diagnostics = diagnose(model)
+    except DesignError as error:  # F35: what is precise by itself is shown, nothing else
+        model, reason = None, str(error)
+    if model is None:
+        # Held against the mean of all: an area whose own hours came out high by luck is not precise for that.
+        middle = value[np.isfinite(value)].mean() if np.isfinite(value).any() else np.nan
+        modelled = _Modelled(np.full(len(areas), middle), smoothed, np.full(len(areas), np.nan))
+    else:
+        modelled = _everywhere(model, covariates, has_direct)
+        if benchmark_to != "none":
+            modelled = _benchmarked(modelled, model, has_direct, rows["estimate"], areas, sizes, study, benchmark_to)
 
     limits = study.config.disclosure
     expected = np.abs(modelled.estimate)
     cv = np.divide(np.sqrt(smoothed), expected, out=np.full(len(n), np.inf), where=expected > 0)
     is_direct = np.isfinite(se) & (cv <= limits.unreliable_cv)
-    kind = np.where(is_direct, DIRECT, MODEL if diagnostics.passes else WITHHELD)
+    kind = np.where(is_direct, DIRECT, MODEL if diagnostics is not None and diagnostics.passes else WITHHELD)
     kind = np.where((n < limits.min_respondents) | ((kind == MODEL) & ~is_known), WITHHELD, kind)
 
-    root = np.sqrt(modelled.mse)
+    root, model_df = np.sqrt(modelled.mse), np.nan if model is None else float(model.df)
     bounds = t_interval(
-        modelled.estimate, root, np.full(len(areas), float(model.df)), study.config.estimation.confidence_level
+        modelled.estimate, root, np.full(len(areas), model_df), study.config.estimation.confidence_level
     )
-    of_model = [modelled.estimate, root, *bounds, np.full(len(areas), float(model.df)), np.full(len(areas), np.nan)]
+    of_model = [modelled.estimate, root, *bounds, np.full(len(areas), model_df), np.full(len(areas), np.nan)]
     shown = {
         name: np.select([kind == DIRECT, kind == MODEL], [own[name].to_numpy(float), by_model], np.nan)
         for name, by_model in zip(ESTIMATED, of_model, strict=True)
@@ -293,7 +307,7 @@ def _areas_of_series(
     contract = list(CONTRACTS["estimates"].schema.columns)
     extra = [name for name in frame.columns if name not in contract]
     texts = dict.fromkeys(["region", "kind", *SERIES], str)
-    return frame[[*contract, *extra]].astype(texts), model, diagnostics
+    return frame[[*contract, *extra]].astype(texts), model, diagnostics, reason
 
 
 def _everywhere(model: FayHerriot, covariates: np.ndarray, has_direct: np.ndarray) -> _Modelled:

@@ -245,3 +245,13 @@ def test_benchmarks_hit_their_target_and_a_ratio_needs_something_to_multiply():
     assert share @ fitted.estimate == pytest.approx(21.0)
     with pytest.raises(DesignError, match="positive"):
         benchmark(-model.eblup, model.mse, share, 21.0, gap)
+
+
+def test_f35_areas_whose_model_is_singular_show_what_is_precise_by_itself_and_the_reason(study, auxiliary):
+    twice = auxiliary.assign(again=2 * auxiliary["recall_gross"])
+    assert set(estimated(study, county_rows(study), twice)["kind"]) == {"withheld"}
+    assert set(estimated(study, county_rows(study, cv=0.05), twice)["kind"]) == {"direct"}
+    models = describe_models(county_rows(study), twice, study=study, level="county")
+    assert models[["passes", "reason"]].to_numpy().tolist() == [
+        [False, "small areas: the covariates are collinear\n  fix: drop one of them"]
+    ]

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,6 @@ def test_a_study_without_drivers_has_none(tmp_path: Path) -> None:
         ("step = 10", "stepp = 10", UsageError, "unknown key"),
         ('title_en = "Ten more documents a month"', "", UsageError, "title_en"),
         ("[terms.tier]", "[terms.rest]", UsageError, "cannot name a term"),
-        ('column = "documents_received"', 'column = "meetings_attended"', InputRejected, "documents"),
     ],
 )
 def test_a_mistake_in_the_plan_is_named(tmp_path: Path, wrong: str, right: str, error: type, says: str) -> None:
@@ -279,5 +279,30 @@ def test_two_groups_differ_by_their_circumstances_without_the_term_that_makes_th
 def test_a_category_that_a_period_lacks_is_named(study: Study) -> None:
     frame = officials(noise=1)
     frame.loc[(frame["quarter"] == QUARTERS[1]) & (frame["tier"] == "village"), "tier"] = "township"
-    with pytest.raises(InputRejected, match=r"tier\.village.*the second group"):
-        decompose_change(frame, study=study, earlier=QUARTERS[:1], later=QUARTERS[1:], label="a→b")
+    parts = decompose_change(frame, study=study, earlier=QUARTERS[:1], later=QUARTERS[1:], label="a→b")
+    assert re.search(r"tier\.village.*the second group", parts.attrs["unfitted"]["recall_gross"])
+    shown = protect(parts, "parts", study=study).table
+    assert shown[["by", "category", "mark"]].drop_duplicates().to_numpy().tolist() == [
+        ["composition", "", "x"],
+        ["rate", "", "x"],
+    ]
+
+
+def test_f35_terms_that_cannot_be_told_apart_give_no_number_and_their_reason(tmp_path: Path) -> None:
+    study = with_drivers(tmp_path, DRIVERS.replace('"documents_received"', '"meetings_attended"'))
+    found = drives(officials(noise=1), study)
+    assert found.fit["reason"].str.contains("documents").all()
+    assert set(protect(found.effects, "drivers", study=study).table["mark"]) == {"x"}
+    assert found.coefficients.empty
+
+
+def test_f35_a_category_without_an_hour_separates_the_log_model_which_gives_no_number(tmp_path: Path) -> None:
+    study = with_drivers(tmp_path, DRIVERS.replace('"identity"', '"log"'))
+    frame = officials(noise=1)
+    frame.loc[frame["tier"] == "village", "recall_gross"] = 0.0
+    found = drives(frame, study)
+    fit = found.fit.set_index("outcome")["reason"]
+    assert "no solution" in fit["recall_gross"]
+    effects = protect(found.effects, "drivers", study=study).table
+    assert set(effects.loc[effects["measure"] == "recall_gross", "mark"]) == {"x"}
+    assert (effects.loc[effects["measure"] == "gross", "mark"] == "").any()
