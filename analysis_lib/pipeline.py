@@ -21,6 +21,7 @@ from analysis_lib.quality.flags import Wave
 from analysis_lib.quarters import Quarter
 from analysis_lib.region_changes import FILE as REGION_CHANGES
 from analysis_lib.study import CALENDAR, Study
+from analysis_lib.survey.design import SurveyDesign, read_sample
 from analysis_lib.survey.weighting import final_weights
 from analysis_lib.tables.store import Store
 from analysis_lib.time_use.burden import official_quarters as measure_officials
@@ -75,6 +76,7 @@ def measure(store: Store, quarter: Quarter, tidy: dict[str, pd.DataFrame]) -> No
     )
     officials = measure_officials({**tidy, "day_activities": activities, "diary_days": days}, study=study)
     officials, trimmed = final_weights(officials, tidy["sample"], study=study)
+    read_sample(officials, SurveyDesign.of_study(study))  # F36: refused here, and not by every notebook in turn
     store.write(
         quarter,
         measured_fingerprint(store, quarter),

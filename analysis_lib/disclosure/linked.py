@@ -280,7 +280,7 @@ def _equations(cells: pd.DataFrame, study: Study) -> Iterable[_Equation]:
     parents = study.regions["parent"].replace("", NATION).to_dict()
     spans = {period: _quarters(period) for period in cells["period"].unique()}
     pooled = {period: quarters for period, quarters in spans.items() if quarters}
-    has_weight = (cells["weight"].notna() & cells["is_ours"]).to_numpy()
+    has_weight = ((cells["weight"] > 0) & cells["is_ours"]).to_numpy()  # a silent region weighs nothing
     for (measure, statistic, region, by, category, period), place in places.items():
         if not has_weight[place]:
             continue

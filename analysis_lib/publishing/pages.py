@@ -329,13 +329,16 @@ def quality_parts(report: Report, writer: Writer) -> dict[str, list[str]]:
         problems = {name: counts[f"problems_{name}"] for name in ("rejected", "fixed", "warned")}
         returns.append(text("quality.problems", **problems))
     answers = [behind.coping(report.tables, writer), behind.own_burden(report.tables, writer)]
+    design = [design_line(report, writer)]
+    if config.design.stratum and config.design.single_psu != "refuse":
+        design.append(text(f"quality.single_psu_{config.design.single_psu}"))
     limits = config.disclosure
     numbers = {"people": limits.min_respondents, "units": limits.min_units, "base": limits.round_counts_to}
     unit = labels.measures[config.estimation.headline].unit
     return {
         "returns": returns,
         "answers": [line for line in answers if line],
-        "design": [design_line(report, writer)],
+        "design": design,
         "rules": [text("quality.rules" if config.design.psu else "quality.rules_people", **numbers)],
         "words": [text("quality.smallest", amount=writer.amount(config.estimation.smallest_change, unit))],
         "risks": [text("quality.recall")],

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from series_study import REGIONS, make
+from series_study import MEASURES, REGIONS, make
+from tiny_suite import executed, jianfu, write_suite, write_tiny_study
 
 from analysis_lib import pipeline
+from analysis_lib.disclosure.handover import hand_over, read_evidence, read_results
+from analysis_lib.disclosure.linked import protect_together
 from analysis_lib.disclosure.protect import protect
-from analysis_lib.errors import InputRejected, UsageError
+from analysis_lib.errors import DesignError, InputRejected, UsageError
 from analysis_lib.figures.trend import draw_trend, prepare_trend
 from analysis_lib.monitoring.linking import with_gaps
 from analysis_lib.parameters import RunParameters
@@ -126,6 +130,17 @@ def test_f33_a_region_without_a_diary_is_not_available_and_the_nation_rests_on_t
     assert kept["diary_weight"].sum() == pytest.approx(sample["diary_base_weight"].fillna(0).sum())  # all are stood for
 
 
+def test_f33_a_silent_region_is_no_part_of_what_a_reader_could_work_out(tmp_path: Path) -> None:
+    store = make(tmp_path / "s", {"2026Q1": ["P01", "P02", "P03"]}, regions=[*REGIONS], with_diaries="P01 P02")
+    officials = pipeline.officials_in(store, Quarter.parse("2026Q1"))
+    asked = {"periods": {"2026Q1": ["2026Q1"]}, "regions": ["all", *REGIONS]}
+    hours = protect(estimate(officials, ["gross"], study=store.study, **asked), "hours", study=store.study)
+    hand_over(str(tmp_path / "tables"), hours)
+    evidence = {"03-hours-lost": read_evidence(tmp_path / "tables")}
+    together = protect_together({"03-hours-lost": {"hours": hours}}, evidence, study=store.study)
+    assert together["03-hours-lost"]["hours"].table.equals(hours.table)
+
+
 def test_f33_the_share_of_officials_that_is_covered_is_told_with_the_silent_regions(tmp_path: Path) -> None:
     store = make(tmp_path / "s", {"2026Q1": ["P01", "P02", "P03"]}, regions=[*REGIONS], with_diaries="P01 P02")
     quarter, study = Quarter.parse("2026Q1"), store.study
@@ -194,3 +209,94 @@ def test_f31_a_quarter_that_is_declared_as_not_held_must_have_no_data(tmp_path: 
 def test_f31_a_reason_is_needed_in_both_languages(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="reason"):
         with_a_gap(tmp_path / "s", '[calendar.not_held]\n"2026Q1" = { zh = "洪水" }\n')
+
+
+# -- F36: a stratum with a single work unit --------------------------------------------------------------
+
+
+def with_a_single_unit(folder: Path, option: str = "") -> Store:
+    """Four work units in the stratum of townships, and one in that of counties."""
+    store = make(folder, {"2026Q1": ["P01", "P02"]}, regions=["P01", "P02"])
+    path = folder / "study.toml"
+    text = path.read_text(encoding="utf-8").replace('psu = ""', f'psu = "unit"\n{option}')
+    path.write_text(text, encoding="utf-8")
+    listing = folder / "reference" / "instruments" / "list.toml"
+    column = 'unit = { from = "unit", type = "id" }\ntier = {'
+    listing.write_text(listing.read_text(encoding="utf-8").replace("tier = {", column, 1), encoding="utf-8")
+    store = Store(Study.open(folder))
+    (drop,) = [each for each in store.drops(Quarter.parse("2026Q1")) if each.instrument == "list"]
+    head, *lines = drop.files[0].path.read_text(encoding="utf-8").splitlines()
+    units = ["only" if ",county," in line else f"u{i % 4}" for i, line in enumerate(lines, start=1)]
+    text = "\n".join([f"{head},unit", *(f"{line},{unit}" for line, unit in zip(lines, units, strict=True))])
+    sample = folder / "sample.csv"
+    sample.write_text(text + "\n", encoding="utf-8")
+    store.receive(
+        {"sample": sample}, quarter=drop.quarter, instrument="list", source="team", slug="units", received=drop.received,
+        supersedes=(drop.id,),
+    )  # fmt: skip
+    return store
+
+
+def test_f36_a_stratum_with_a_single_work_unit_is_refused_by_name_before_any_notebook(tmp_path: Path) -> None:
+    store = with_a_single_unit(tmp_path / "s")
+    with pytest.raises(DesignError, match="stratum county with a single sampled unit") as caught:
+        pipeline.prepare(store.study, Quarter.parse("2026Q1"))
+    assert caught.value.exit_code == 3
+    assert "single_psu" in caught.value.fix
+
+
+@pytest.mark.parametrize("option", ["certainty", "adjust", "average"])
+def test_f36_the_option_of_the_study_lets_it_pass_and_stands_on_the_page(tmp_path: Path, option: str) -> None:
+    store = with_a_single_unit(tmp_path / "s", f'single_psu = "{option}"\n')
+    officials = pipeline.officials_in(store, Quarter.parse("2026Q1"))
+    found = estimate(officials, ["work"], study=store.study, periods={"2026Q1": ["2026Q1"]}, regions=["all"])
+    assert np.isfinite(found["se"]).all()
+    report = Report(store.study, Quarter.parse("2026Q1"), "all", {}, [], 1)
+    for language, words in (("en", "a single work unit"), ("zh", "只有一个工作单位")):
+        assert any(words in line for line in quality_lines(report, Writer(store.study, language)))
+
+
+# -- F35: a model that cannot be fitted, in a notebook ---------------------------------------------------
+
+SEPARATED = """
+outcomes = ["work"]
+form = "log"
+[terms.meetings]
+column = "meetings"
+name_zh = "会议"
+name_en = "Meetings"
+title_zh = "多一场会"
+title_en = "One more meeting"
+[terms.tier]
+column = "stratum"
+reference = "town"
+"""
+ASK_THE_MODEL = """import pandas as pd
+from analysis_lib.disclosure.handover import hand_over
+from analysis_lib.disclosure.protect import protect
+from analysis_lib.study import Study
+from analysis_lib.survey.drivers import what_drives
+opened = Study.open(study)
+officials = pd.read_parquet(f"{study}/officials.parquet")
+driven = what_drives(officials, study=opened, period="2026Q1", quarters=["2026Q1"])
+hand_over(results_dir, protect(driven.effects, "answer", study=opened))
+driven.fit["reason"].iloc[0]"""
+
+
+def test_f35_a_separated_model_ends_its_notebook_well_without_a_number_and_with_its_reason(tmp_path: Path) -> None:
+    of_officials = make(tmp_path / "s", {"2026Q1": ["P01", "P02"]}, regions=["P01", "P02"])
+    officials = pipeline.officials_in(of_officials, Quarter.parse("2026Q1"))
+    officials["meetings"] = np.arange(len(officials)) % 5.0
+    officials.loc[officials["stratum"] == "county", "work"] = 0.0  # not an hour in one category: its log has no end
+    study = write_tiny_study(tmp_path / "t" / "data")
+    (study.reference / "drivers.toml").write_text(SEPARATED, encoding="utf-8")
+    (study.reference / "measures.toml").write_text(MEASURES, encoding="utf-8")
+    officials.to_parquet(study.root / "officials.parquet", index=False)
+    suite = write_suite(tmp_path / "notebooks", {"03-hours": [ASK_THE_MODEL]})
+    code, _, err = jianfu(suite, study, "run", "--quarter", "2026Q3", "--allow-drift")
+    assert code == 0, err
+    (folder,) = [path.parent for path in study.results.rglob("executed.ipynb")]
+    rows = read_results(folder / "tables")["answer"].table
+    assert set(rows["mark"]) == {"x"}
+    assert rows[["value", "ci_low", "ci_high"]].isna().all(axis=None)
+    assert "no solution" in json.dumps(executed(folder))
