@@ -102,7 +102,7 @@ class Script:
     revised : int
         Quarter in which the one before is published again with what came late.
     again : bool
-        Whether the first release is made again at the end, byte for byte, whatever changed since.
+        Whether the first release is made again before the method changes, byte for byte, whatever else changed since.
     apart : bool
         Whether every run is a process of its own; else only those that are killed and those that follow.
     """
@@ -188,6 +188,8 @@ class Play:
             self._nobody_noticed(quarter)
             return
         if position == self.script.new_method:
+            if self.script.again:
+                self.jianfu("reproduce", self.seen.releases[0])
             self._change_method()
         self._timer(quarter, self.script.crashes.get(position))
 
@@ -435,8 +437,6 @@ class Play:
             for language in self.study.config.publishing.languages:
                 assert (site / language / str(quarter) / "index.html").is_file(), quarter
         check_links(site)
-        if self.script.again:
-            self.jianfu("reproduce", self.seen.releases[0])
 
 
 # -- the small world ----------------------------------------------------------------------------------

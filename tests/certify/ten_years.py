@@ -3,8 +3,8 @@
 Late deliveries, a new version of two questionnaires with an overlap, a changed method, a county that is split, a run, a
 build and a publication killed by signal nine, two quarters whose timer never fires, and a quarter published again with
 late returns. Every release is verified, signed by two people and published; every printed headline number that moved has
-an account that adds up to 1e-9; every link of the site leads somewhere after every accident and at the end; the first
-release is made again to the byte. The study is a small one: three provinces, one for each export format, of three
+an account that adds up to 1e-9; every claim is scored in every later release; every link of the site leads somewhere
+after every accident and at the end. The study is a small one: three provinces, one for each export format, of three
 counties each, about five hundred officials a quarter.
 """
 
