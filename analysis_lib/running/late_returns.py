@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +30,19 @@ def keep_published(results: Results, *, study: Study, quarter: Quarter, ledger: 
     quarter : Quarter
         The quarter that they report.
     """
-    releases = [each for each in _published(ledger) if Quarter.parse(each["release"].partition("/")[0]) <= quarter]
+    releases = [each for each in _published(ledger) if _reports(each) <= str(quarter)]
     readers = _Readers(study, quarter, releases)
-    if not any(readers.changed_in(each["release"]) for each in releases):
+    changed = {each for facts in releases for each in readers.changed_in(facts["release"])}
+    if not changed:
         return results
+    # A release tells of quarters up to its own: earlier ones have no number in question.
+    readers = replace(readers, releases=[each for each in releases if _reports(each) >= min(changed)])
     return {unit: {name: readers.beside(table) for name, table in tables.items()} for unit, tables in results.items()}
+
+
+def _reports(facts: dict[str, Any]) -> str:
+    """The quarter that a release reports."""
+    return str(facts["release"]).partition("/")[0]
 
 
 def _published(ledger: Ledger) -> list[dict[str, Any]]:
