@@ -43,7 +43,7 @@ def endings(study: Study) -> dict[str, str]:
     return {each.unit_id.removeprefix("2026Q3/"): each.kind for each in ledger.endings(run.run_id)}
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait until something is true; fail when it does not become so."""
     until = time.monotonic() + seconds
     while not condition():
