@@ -17,7 +17,9 @@ follows from the planted truth:
   told to have fallen, those of others are not; an estimate by rank, which the demonstration does not print. The young stop
   answering (i): more than others do. Dictated answers (h) are found by `returns`; here they must not pass for a fall.
 
-``right`` is the share of draws whose word is right, ``wrong`` of those that say something else and do not leave it open.
+``right`` is the share of draws whose word is right, ``wrong`` of those that say something else: to leave it open, or not to
+name what is there, is neither. Scenarios share their luck, draw by draw: a, c, d and h have the same officials and hours but
+for what they plant.
 *Demonstration*: about 1,430 answers and 550 diaries a quarter. *Sharper*: four times as many officials of each work unit,
 meetings and documents reformed county by county (half the counties, in three waves of five) and two looks declared.
 """
@@ -29,7 +31,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -59,6 +61,7 @@ from analysis_lib.tables.contracts import blank
 FELL = ("lower", "little_change", "higher")
 EFFECT = ("returned_hours", "no_change_that_matters", "added_hours")
 OPEN = "cannot_tell"
+NAMED, NOT_NAMED = "named", "not_named"
 WAVES = {"2024Q3": "01", "2025Q1": "03", "2025Q3": "05"}  # first quarter → which counties of each province but the last
 DECLARED_LOOKS = ["2025Q3", "2026Q3"]
 
@@ -73,7 +76,7 @@ class Size:
     draws: int
 
 
-SIZES = (Size("demonstration", 1, "abcdefghij", 10), Size("sharper", 4, "abcdef", 8))
+SIZES = (Size("demonstration", 1, "abcdefghij", 8), Size("sharper", 4, "abcdef", 8))
 
 
 def certify(seed: int = 20280, sizes: Sequence[Size] = SIZES, processes: int | None = None) -> pd.DataFrame:
@@ -110,7 +113,7 @@ def summary(size: Size, letter: str, rows: Sequence[Said]) -> pd.DataFrame:
     for asked in dict.fromkeys(row.asked for row in rows):
         own = [row for row in rows if row.asked == asked]
         right = sum(row.said in row.right for row in own)
-        wrong = sum(row.said not in (*row.right, OPEN) for row in own)
+        wrong = sum(row.said not in (*row.right, OPEN, NOT_NAMED) for row in own)
         true = Counter(" or ".join(row.right) for row in own).most_common()
         said = Counter(row.said for row in own).most_common()
         table.append(
@@ -235,7 +238,8 @@ def _named(country: Country, returned: Returned, followed: Following, guarded: G
 
 
 def _planted(what: str, where: str, letter: str, is_named: bool) -> Said:
-    return Said(f"named: {what}", "yes" if is_named else "no", ("yes" if letter in where else "no",))
+    right = NAMED if letter in where else NOT_NAMED
+    return Said(f"named: {what}", NAMED if is_named else NOT_NAMED, (right,))
 
 
 def _counts_fell(returned: Returned, study: Study) -> bool:
@@ -261,7 +265,7 @@ def _direction(change: float, smallest: float, words: tuple[str, str, str]) -> t
 def true_changes(country: Country, compared: Compared) -> dict[str, float]:
     """Changes of mean hours that distinctions watch, over the quarters that they compare."""
 
-    def mean(quarters: Sequence[str], hours_of) -> float:
+    def mean(quarters: Sequence[str], hours_of: Callable[[TrueWeeks], np.ndarray]) -> float:
         return float(np.mean([hours_of(country.weeks[Quarter.parse(each)]).mean() for each in quarters]))
 
     watched = {
