@@ -15,13 +15,15 @@ from collections.abc import Callable
 import numpy as np
 import openpyxl
 import pandas as pd
+import pypdf
 import pytest
 from crafted_release import NOW, SIZES, SMALL, crafted_study, officials, release_of_rows, tables_of, without_rules
 
 from analysis_lib.disclosure.protect import protect
 from analysis_lib.figures.labels import Labels
+from analysis_lib.publishing import printing
 from analysis_lib.publishing.downloads import csv_text
-from analysis_lib.publishing.releases import build_release, release_files, release_of
+from analysis_lib.publishing.releases import build_release, release_files, release_of, render_page, reports_of
 from analysis_lib.publishing.site import Contents, assemble
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.releases import archived
@@ -173,6 +175,25 @@ def test_a09_workbooks_keep_no_precision_behind_a_format_nothing_hidden_and_no_a
                 if each.hidden
             ]
             assert not (read.properties.creator or read.properties.lastModifiedBy)
+
+
+@pytest.mark.browser
+def test_a13_a_pdf_holds_no_text_under_its_drawing_and_names_nobody(study):
+    if printing.chromium() is None:
+        pytest.skip("Chromium is not on this machine (Debian: apt-get install chromium)")
+
+    def words(of) -> tuple[str, pd.DataFrame]:
+        tables, _ = tables_of(of, officials(quarters=[NOW]))
+        report = next(each for each in reports_of(of, Quarter.parse(NOW), tables, 1) if each.region == "P01")
+        read = pypdf.PdfReader(io.BytesIO(printing.printed(render_page(report, "", "en"))))
+        assert not (read.metadata and read.metadata.author)
+        return " ".join(page.extract_text() for page in read.pages), report.tables["hours"].table
+
+    text, table = words(without_rules(study))
+    (value,) = table.query("measure == 'recall_gross' and region == 'C0102'")["value"].unique()
+    assert f"{value:.2f}" in text
+    text, _ = words(study)
+    assert f"{value:.2f}" not in text and f"{value:.1f}" not in text
 
 
 def hours_from_line(page: str) -> list[float]:
