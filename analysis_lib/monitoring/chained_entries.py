@@ -143,20 +143,24 @@ class ChainedEntries:
         NotReproducible
             Naming the first entry that was edited, or that follows one taken out, or whose rows were.
         """
+        if not self.path.is_file():
+            return 0
         expected, chain = 1, ""
-        for seq, kind, subject, body, recorded in self._read("SELECT * FROM entries ORDER BY seq"):
-            chain = _link(chain, kind, subject, body)
-            if seq != expected or recorded != chain:
-                raise self._broken(f"entry {expected} was edited or taken out")
-            digest = json.loads(body).get(ROWS_SHA256)
-            lines = self._read("SELECT body FROM entry_rows WHERE seq = ? ORDER BY position", seq) if digest else []
-            if digest and digest != _digest([line for (line,) in lines]):
-                raise self._broken(f"rows of entry {seq} were edited or taken out")
-            expected += 1
-        # The chain alone does not show that its last entries are gone.
-        for seq, recorded in self._read("SELECT seq, chain FROM head"):
-            if (seq, recorded) != (expected - 1, chain):
-                raise self._broken(f"entry {expected} was edited or taken out")
+        with self._connected() as connection:
+            connection.execute("BEGIN")  # one view of the file, whoever adds to it meanwhile
+            for seq, kind, subject, body, recorded in connection.execute("SELECT * FROM entries ORDER BY seq"):
+                chain = _link(chain, kind, subject, body)
+                if seq != expected or recorded != chain:
+                    raise self._broken(f"entry {expected} was edited or taken out")
+                if digest := json.loads(body).get(ROWS_SHA256):
+                    rows = connection.execute("SELECT body FROM entry_rows WHERE seq = ? ORDER BY position", (seq,))
+                    if digest != _digest([line for (line,) in rows]):
+                        raise self._broken(f"rows of entry {seq} were edited or taken out")
+                expected += 1
+            # The chain alone does not show that its last entries are gone.
+            for seq, recorded in connection.execute("SELECT seq, chain FROM head"):
+                if (seq, recorded) != (expected - 1, chain):
+                    raise self._broken(f"entry {expected} was edited or taken out")
         return expected - 1
 
     def _broken(self, what: str) -> NotReproducible:

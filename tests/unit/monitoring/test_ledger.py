@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from analysis_lib.errors import EnvironmentProblem, NotReproducible
+from analysis_lib.monitoring import chained_entries
+from analysis_lib.monitoring.chained_entries import ChainedEntries
 from analysis_lib.monitoring.ledger import Ending, Ledger
 
 
@@ -283,3 +285,21 @@ def test_a_copy_knows_what_was_known_before_a_release_and_its_chain_holds(ledger
     assert (before.verify_chain(), whole.verify_chain()) == (2, 3)
     assert before.cells("2026Q2/r1") == ledger.cells("2026Q2/r1")
     assert [each["release"] for each in before.releases()] == ["2026Q2/r1"]
+
+
+def test_a_chain_is_checked_as_of_one_moment_while_another_process_adds_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = ChainedEntries(tmp_path / "ledger.sqlite")
+    for number in range(3):
+        entries.append("run", f"r{number}", {}, [{"number": number}])
+    link, late = chained_entries._link, ["late"]
+
+    def meanwhile(*parts: str) -> str:
+        if late:
+            entries.append("run", late.pop(), {}, [{"number": 9}])
+        return link(*parts)
+
+    monkeypatch.setattr(chained_entries, "_link", meanwhile)
+    assert entries.verify() == 3
+    assert entries.verify() == 4
