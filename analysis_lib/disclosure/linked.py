@@ -44,6 +44,7 @@ from analysis_lib.tables.contracts import ESTIMATE_KEY
 Results = dict[str, dict[str, ProtectedTable]]
 
 HIGHEST = {"hours_week": 100.0, "hours_day": 24.0, "share": 1.0}  # what nobody's mean exceeds, as any reader knows
+HOURS_OF_A_WEEK = 168.0  # the same of measures that are longer than any working week
 SIGNED_UNITS = ("score", "coefficient")  # of other units, no mean is below zero
 POOLED = re.compile(r"(\d{4}Q[1-4])–(\d{4}Q[1-4])")  # the period of several quarters
 MAX_ROUNDS = 50
@@ -224,22 +225,40 @@ class _Cells:
         ]
 
     def companions(self, narrow: Narrow) -> list[int]:
-        """The smallest part still shown beside it, where it is alone; elsewhere only if it is alone nowhere."""
+        """The smallest part still shown beside it, or where none is left, beside the nearest of those withheld with it."""
+        seen: set[int] = set()
+        reached = {narrow.place}
+        while reached:
+            found = self._beside(reached, narrow)
+            if found:
+                return found
+            seen |= reached
+            hidden = self._hidden
+            linked = [each for each in self.equations if each.members & reached]
+            reached = {place for each in linked for place in each.members if hidden[place]} - seen
+        return []
+
+    def _beside(self, places: set[int], narrow: Narrow) -> list[int]:
+        """The smallest part shown in each equation where one of these is alone; elsewhere only if it is alone nowhere."""
         frame, hidden = self.frame, self._hidden
         is_shown = ~hidden & (frame["is_ours"] & (frame["region"] + frame["by"] != NATION)).to_numpy(bool)
         people = frame["people"].fillna(0).to_numpy()
         alone: list[int] = []
         beside: list[int] = []
         for equation in self.equations:
-            touches = equation.whole == narrow.place if narrow.is_rest else narrow.place in equation.members
-            if not touches or (equation.is_change and narrow.kind == "count"):
+            is_rest = narrow.is_rest and equation.whole == narrow.place
+            members = equation.members & places
+            if (narrow.is_rest and places == {narrow.place} and not is_rest) or not members:
                 continue
-            others = [place for place in equation.parts if is_shown[place] and place != narrow.place]
-            if not others and is_shown[equation.whole] and equation.whole != narrow.place:
-                others = [equation.whole]
+            if equation.is_change and (narrow.kind == "count" or hidden[equation.whole]):
+                continue
+            # A change that is withheld leaves both of its quarters.
+            is_last = equation.is_change or not any(is_shown[place] for place in {*equation.parts} - members)
+            others = [place for place in ([equation.whole] if is_last else equation.parts) if is_shown[place]]
+            others = [place for place in others if place not in members]
             if others:
-                unknown = equation.rest_people > 0 or any(hidden[each] for each in equation.members - {narrow.place})
-                (beside if unknown and not narrow.is_rest else alone).append(min(others, key=lambda each: people[each]))
+                unknown = equation.rest_people > 0 or sum(hidden[each] for each in equation.members) > 1
+                (beside if unknown and not is_rest else alone).append(min(others, key=lambda each: people[each]))
         return alone or beside
 
     @property
@@ -512,7 +531,9 @@ class _Facts:
         frame, limits = cells.frame, cells.study.config.disclosure
         withheld, rule = frame["is_withheld"].to_numpy(bool), frame["rule"].fillna("")
         is_change = policy.is_change(frame).to_numpy()
-        highest = frame["unit"].map(HIGHEST).fillna(np.inf).to_numpy(float)
+        highest = frame["unit"].map(HIGHEST).fillna(np.inf)
+        is_longer = frame.groupby("measure")["exact"].transform("max") > highest  # sleep and all that is no work
+        highest = highest.mask(is_longer & (frame["unit"] == "hours_week"), HOURS_OF_A_WEEK).to_numpy(float)
         lowest = np.where(frame["unit"].isin(SIGNED_UNITS) | is_change, -np.inf, 0.0)
         highest = np.where(is_change, np.inf, highest)
         if kind == "count":

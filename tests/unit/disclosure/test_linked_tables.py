@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from analysis_lib.disclosure.handover import EVIDENCE, hand_over, read_evidence
-from analysis_lib.disclosure.linked import Narrow, _System, audit, protect_together
+from analysis_lib.disclosure.linked import Narrow, _Cells, _Equation, _System, audit, protect_together
 from analysis_lib.disclosure.protect import protect
 from analysis_lib.errors import PublicationBlocked
 
@@ -100,6 +100,31 @@ def test_a_change_does_not_bring_back_a_withheld_level(study):
     together = protect_together(results, evidence, study=study, earlier=[before])
     assert marks(together, measure="recall_gross", region="P03", period=f"2025Q3→{NOW}") == {"c"}
     audit(together, evidence, study=study, earlier=[before])
+
+
+def test_a_companion_that_its_year_tells_goes_with_a_companion_of_its_own(study):
+    """P01 is withheld beside P03, and known from its year as long as one of the other quarters is shown."""
+    places = [
+        ("all", NOW, 100),
+        ("P03", NOW, 3),
+        ("P01", NOW, 97),
+        ("P01", "2025Q4", 60),
+        ("P01", "2025Q4–2026Q3", 157),
+    ]
+    frame = pd.DataFrame(places, columns=["region", "period", "people"]).assign(
+        by="", value=20.0, is_ours=True, is_withheld=[False, True, True, False, False]
+    )
+    equations = [_Equation(whole=0, parts=[1, 2]), _Equation(whole=4, parts=[2, 3])]
+    alone = Narrow(place=1, kind="mean", is_rest=False, width=0.1, needed=4.0)
+    assert _Cells(study, frame, ["hours"] * 5, equations).companions(alone) == [3]
+
+
+def test_a_part_of_a_long_day_is_not_known_by_the_longest_working_week(study):
+    """Sleep and all that is no work take more than a hundred hours a week."""
+    rows = officials(SMALL_PROVINCE)
+    rows["recall_gross"] += 90.0
+    results, evidence = tables_of(study, rows)
+    audit(protect_together(results, evidence, study=study), evidence, study=study)
 
 
 def test_where_withholding_does_not_help_nothing_is_built(study, small_province):
