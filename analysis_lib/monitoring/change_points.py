@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from statsmodels.tsa.seasonal import STL
 
 from analysis_lib.errors import UsageError
+from analysis_lib.quarters import QUARTERS_PER_YEAR
 
+LEAST = 2 * QUARTERS_PER_YEAR  # quarters: fewer do not tell the season from a level
 SHORTEST = 2  # quarters of a segment; one alone is an outlier as likely as a level
 
 
@@ -59,6 +62,31 @@ def change_points(quarters: Sequence[str], values: np.ndarray, *, most: int = 3)
             "n": np.diff([0, *ends]),
         }
     )
+
+
+def described_levels(series: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Levels of a published series, its season taken out (STL, Cleveland et al. 1990): a description, not a finding.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        Rows of a protected table, a row for each quarter of ``measure``: ``measure``, ``period``, ``value``.
+    measure : str
+        Key of a measure.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `change_points`, in the unit of the measure, to one decimal; of the quarters since the last one without a
+        number, and empty where these are fewer than two years.
+    """
+    values = series[series["measure"] == measure].sort_values("period").set_index("period")["value"].astype(float)
+    gaps = values.index[values.isna()]
+    values = values[values.index > gaps[-1]] if len(gaps) else values
+    if len(values) < LEAST:
+        return pd.DataFrame({"first": [], "last": [], "level": [], "n": []})
+    season = STL(values.to_numpy(), period=QUARTERS_PER_YEAR, robust=True).fit().seasonal
+    return change_points([*values.index], values.to_numpy() - season).round({"level": 1})
 
 
 def _least_squares_ends(values: np.ndarray, most: int) -> list[int]:

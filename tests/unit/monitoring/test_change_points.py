@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis_lib.errors import UsageError
-from analysis_lib.monitoring.change_points import SHORTEST, change_points
+from analysis_lib.monitoring.change_points import SHORTEST, change_points, described_levels
 from analysis_lib.quarters import Quarter
 
 QUARTERS = [str(Quarter(2022, 1).shift(step)) for step in range(16)]
@@ -57,3 +58,23 @@ def test_no_segmentation_fits_better(seed: int) -> None:
 def test_gaps_are_refused(values: np.ndarray) -> None:
     with pytest.raises(UsageError):
         change_points(QUARTERS, values)
+
+
+def published(values: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"measure": "gross", "period": QUARTERS, "value": values})
+
+
+def test_a_year_end_peak_is_season_and_a_cut_is_a_level() -> None:
+    values = np.repeat([24.0, 20.0], 8) + np.tile([0.0, -0.3, 0.3, 2.0], 4)
+    found = described_levels(published(values), "gross")
+    assert found["first"].tolist() == ["2022Q1", "2024Q1"]
+    assert found["level"].tolist() == pytest.approx([24.5, 20.5], abs=0.3)
+
+
+def test_levels_are_told_of_the_quarters_since_a_gap_alone() -> None:
+    values = np.repeat([24.0, 20.0], [7, 9])
+    values[6] = np.nan
+    found = described_levels(published(values), "gross")
+    assert found[["first", "n"]].to_numpy().tolist() == [["2023Q4", 9]]
+    values[12] = np.nan
+    assert described_levels(published(values), "gross").empty
