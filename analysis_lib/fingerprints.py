@@ -89,6 +89,7 @@ def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _running_nodes(node)
 
 
+@cache
 def _own_modules(name: str) -> list[str]:
     """The modules of ours that importing a name runs: each package on the way, and the module itself."""
     steps = name.split(".")

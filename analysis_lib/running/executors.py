@@ -50,8 +50,9 @@ def stopping_on_signals() -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into `Interrupted` within the block."""
 
     def stop(signum: int, _frame: object) -> None:
+        # A second one must not cut the tidying short; one that is on its way already raises where it is set to ignore.
         for each in handled:
-            signal.signal(each, signal.SIG_IGN)  # a second one must not cut the tidying short
+            signal.signal(each, lambda *_: None)
         raise Interrupted(signum)
 
     handled = (signal.SIGINT, signal.SIGTERM)

@@ -1,7 +1,7 @@
 """Controls X01–X20 of the threat model, by id: what a hostile answer, file, name or page is kept from doing.
 
 X03 and X15 are tests of the gates (``tests/unit/publishing/test_gates.py``), X05 of workbooks
-(``test_workbooks.py``), X06 and X07 of what is read (``tests/unit/platforms/test_workbooks.py``).
+(``test_workbooks_of_releases.py``), X06 and X07 of what is read (``tests/unit/platforms/test_workbooks.py``).
 """
 
 from __future__ import annotations
