@@ -207,7 +207,9 @@ def test_f21_a_run_that_is_stopped_twice_still_stops_tidily(study: Study, tmp_pa
     time.sleep(0.1)  # two at the very same moment are an open point
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode in (130, 143), err  # of two at once, whichever is seen first
+    # The second may meet a process that has tidied up and is leaving.
+    assert process.returncode in (143, -signal.SIGINT), err
+    assert "the same command resumes what is left" in err
     assert "Traceback" not in err
     assert last_ending(study, "01-slow")[0] == "interrupted"
 
