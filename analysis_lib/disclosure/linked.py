@@ -22,7 +22,6 @@ Hundepool et al. 2012, Statistical Disclosure Control, ch. 4: linked tables, the
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +36,6 @@ from scipy.sparse.csgraph import connected_components
 from analysis_lib.disclosure import policy
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked
-from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.contracts import ESTIMATE_KEY
 
@@ -46,7 +44,6 @@ Results = dict[str, dict[str, ProtectedTable]]
 HIGHEST = {"hours_week": 100.0, "hours_day": 24.0, "share": 1.0}  # what nobody's mean exceeds, as any reader knows
 HOURS_OF_A_WEEK = 168.0  # the same of measures that are longer than any working week
 SIGNED_UNITS = ("score", "coefficient")  # of other units, no mean is below zero
-POOLED = re.compile(r"(\d{4}Q[1-4])–(\d{4}Q[1-4])")  # the period of several quarters
 MAX_ROUNDS = 50
 SAME_RATIO = 1e-9  # relative: ratios of coefficients no further apart than this are one
 UNBOUNDED = 3  # status of a programme without an end
@@ -253,9 +250,10 @@ class _Cells:
             if equation.is_change and (narrow.kind == "count" or hidden[equation.whole]):
                 continue
             # A change that is withheld leaves both of its quarters.
-            is_last = equation.is_change or not any(is_shown[place] for place in {*equation.parts} - members)
-            others = [place for place in ([equation.whole] if is_last else equation.parts) if is_shown[place]]
-            others = [place for place in others if place not in members]
+            parts = [] if equation.is_change else equation.parts
+            others = [place for place in parts if is_shown[place] and place not in members]
+            if not others and is_shown[equation.whole] and equation.whole not in members:
+                others = [equation.whole]
             if others:
                 unknown = equation.rest_people > 0 or sum(hidden[each] for each in equation.members) > 1
                 (beside if unknown and not is_rest else alone).append(min(others, key=lambda each: people[each]))
@@ -297,8 +295,11 @@ def _equations(cells: pd.DataFrame, study: Study) -> Iterable[_Equation]:
     parts: dict[tuple, list[int]] = {}
     places = {key: place for place, key in enumerate(_keys(cells))}
     parents = study.regions["parent"].replace("", NATION).to_dict()
-    spans = {period: _quarters(period) for period in cells["period"].unique()}
-    pooled = {period: quarters for period, quarters in spans.items() if quarters}
+    pooled = {
+        period: policy.quarters_in(period)
+        for period in cells["period"].unique()
+        if policy.POOLED_DASH in period and policy.CHANGE_ARROW not in period
+    }
     has_weight = ((cells["weight"] > 0) & cells["is_ours"]).to_numpy()  # a silent region weighs nothing
     for (measure, statistic, region, by, category, period), place in places.items():
         if not has_weight[place]:
@@ -350,15 +351,6 @@ def _changes(cells: pd.DataFrame, places: dict[tuple, int], study: Study) -> Ite
         slack = half[later] + half[before] + half[place]
         if abs(exact[later] - exact[before] - exact[place]) <= slack:
             yield _Equation(place, [later, before], is_change=True)
-
-
-def _quarters(period: str) -> list[str]:
-    """Quarters of a pooled period; none of another."""
-    match = POOLED.fullmatch(period)
-    if match is None:
-        return []
-    first, last = (Quarter.parse(end) for end in match.groups())
-    return [str(first.shift(step)) for step in range(last - first + 1)]
 
 
 # -- linear programmes --------------------------------------------------------------------------------

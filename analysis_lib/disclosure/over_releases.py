@@ -7,7 +7,6 @@ year all numbers of a quarter are published anew together, if enough people chan
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -19,8 +18,6 @@ from analysis_lib.tables.contracts import ESTIMATE_KEY
 
 PERSON = ["respondent_id", "quarter"]
 NUMBERS = ["value", "ci_low", "ci_high", "n"]
-_QUARTER = re.compile(r"\d{4}Q[1-4]")
-_TO = "–"  # between the first and the last quarter of a pooled period
 
 
 def changed_officials(then: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
@@ -47,18 +44,6 @@ def changed_officials(then: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(both, ignore_index=True)
 
 
-def quarters_in(period: str) -> list[str]:
-    """The quarters that a period names or spans; none where it names none.
-
-    >>> quarters_in("2025Q3–2026Q1"), quarters_in("2025Q3→2026Q3"), quarters_in("")
-    (['2025Q3', '2025Q4', '2026Q1'], ['2025Q3', '2026Q3'], [])
-    """
-    found = _QUARTER.findall(period)
-    if _TO in period and len(found) == 2:
-        return [str(each) for each in Quarter.span(*map(Quarter.parse, found))]
-    return found
-
-
 def count_changed(cells: pd.DataFrame, changed: pd.DataFrame, *, study: Study) -> pd.Series:
     """How many people changed in each cell: of its region, category and quarters (all, where it names none).
 
@@ -73,7 +58,7 @@ def count_changed(cells: pd.DataFrame, changed: pd.DataFrame, *, study: Study) -
     for key in cells[["region", "by", "category", "period"]].drop_duplicates().itertuples(index=False, name=None):
         region, by, category, period = map(str, key)
         inside = pd.Series(True, index=changed.index)
-        if quarters := quarters_in(period):
+        if quarters := policy.quarters_in(period):
             inside &= changed["quarter"].isin(quarters)
         if region != NATION:
             level = study.region_changes.level(region)
@@ -122,7 +107,7 @@ def must_stay(
         differs |= (one != other) & ~(one.isna() & other.isna())
     can_stay = is_shown & differs & (n_in_all > 0)
     a_year_ago = str(report.shift(-QUARTERS_PER_YEAR))
-    is_yearly = now["period"].map(lambda text: max(quarters_in(str(text)), default="9999") <= a_year_ago)
+    is_yearly = now["period"].map(lambda text: max(policy.quarters_in(str(text)), default="9999") <= a_year_ago)
     stays = can_stay & (n_changed < limit) & ~(is_yearly & (n_in_all >= limit))
     parent = now["region"].map(study.regions["parent"]).where(now["region"] != NATION, "(none)")
     families = [

@@ -6,9 +6,12 @@ the tables of a release tell together is the business of `linked`.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
+from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.contracts import ESTIMATE_KEY
 
@@ -18,6 +21,8 @@ UNRELIABLE = "u"  # published with a warning
 BREAK = "b"  # first quarter of an instrument that no overlap links to the one before
 KEPT = "p"  # last in a mark: as published before, for too few returns changed since (C11)
 CHANGE_ARROW = "→"  # in the period of a row that is a difference of two periods
+POOLED_DASH = "–"  # between the first and the last quarter of a pooled period
+_QUARTER = re.compile(r"\d{4}Q[1-4]")
 
 READ_BY_INTERVAL = ("effect", "part")  # like a change, they may well be about zero
 OF_NOBODY = ("count", "claim")  # rest on no respondent's answers: counts are rounded, claims are public words
@@ -173,6 +178,18 @@ def with_breaks(marks: pd.Series, estimates: pd.DataFrame) -> pd.Series:
 def is_change(estimates: pd.DataFrame) -> pd.Series:
     """Rows that are a difference between two periods."""
     return estimates["period"].str.contains(CHANGE_ARROW, regex=False)
+
+
+def quarters_in(period: str) -> list[str]:
+    """The quarters that a period names or spans; none where it names none.
+
+    >>> quarters_in("2025Q3–2026Q1"), quarters_in("2025Q3→2026Q3"), quarters_in("")
+    (['2025Q3', '2025Q4', '2026Q1'], ['2025Q3', '2026Q3'], [])
+    """
+    found = _QUARTER.findall(period)
+    if POOLED_DASH in period and len(found) == 2:
+        return [str(each) for each in Quarter.span(*map(Quarter.parse, found))]
+    return found
 
 
 def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import pandas as pd
 from babel.dates import format_date
 from babel.numbers import format_decimal
 
-from analysis_lib.disclosure.policy import CHANGE_ARROW
+from analysis_lib.disclosure.policy import CHANGE_ARROW, POOLED_DASH
 from analysis_lib.errors import InputRejected
 from analysis_lib.measures import Measure
 from analysis_lib.quarters import Quarter
@@ -20,7 +21,6 @@ from analysis_lib.study import Study, read_reference_csv
 from analysis_lib.survey.bottom_up import bottom_up_titles
 from analysis_lib.time_use.activities import all_measures, read_classification
 
-POOLED_DASH = "–"
 NO_CATEGORY = ""
 
 _UNITS = {
@@ -144,6 +144,10 @@ class Labels:
         if POOLED_DASH in text or CHANGE_ARROW in text:
             return text
         return format_date(Quarter.parse(text).first_day, _QUARTER_PATTERNS[self.language], locale=self.language)
+
+    def day(self, day: dt.date) -> str:
+        """A day in words."""
+        return format_date(day, format="long", locale=self.language)
 
     # -- numbers ----------------------------------------------------------------------------------------
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pandas as pd
-from babel.dates import format_date
 
 from analysis_lib.measures import CombinedMeasure
 from analysis_lib.methods import NotebookMethod, method_record
@@ -57,7 +54,7 @@ def render_quality(report: Report, language: str) -> str:
     """Relevance, accuracy, timeliness, coherence, accessibility, burden, confidentiality and revisions of a quarter."""
     writer, calendar = Writer(report.study, language), report.study.config.calendar
     text, parts = writer.text, quality_parts(report, writer)
-    end, due = (_day(day, language) for day in (report.quarter.last_day, report.study.due_date(report.quarter)))
+    end, due = map(writer.labels.day, (report.quarter.last_day, report.study.due_date(report.quarter)))
     told = {
         "relevance": [writer.labels.why(report.study.config.estimation.headline), *parts["use"]],
         "sampling": [*parts["design"], *_headline(report, writer)],
@@ -92,14 +89,16 @@ def _words(writer: Writer) -> Table:
 
 def _versions(writer: Writer) -> Passage:
     text, language = writer.text, writer.language
-    rows = [[part.titles[language], str(part.version), _changes(part, language)] for part in method_record()]
+    rows = [[part.titles[language], str(part.version), _changes(part, writer)] for part in method_record()]
     head = [text("methods.part"), text("methods.version"), text("methods.changed")]
     title = text("methods.versions_title")
     return Passage("versions", title, [text("methods.versions")], table=Table(title, head, rows, is_prose=True))
 
 
-def _changes(part: NotebookMethod, language: str) -> str:
-    return " ".join(f"{_day(each.date, language)} ({each.version}): {each.words[language]}" for each in part.changes)
+def _changes(part: NotebookMethod, writer: Writer) -> str:
+    return " ".join(
+        f"{writer.labels.day(each.date)} ({each.version}): {each.words[writer.language]}" for each in part.changes
+    )
 
 
 def _headline(report: Report, writer: Writer) -> list[str]:
@@ -113,7 +112,3 @@ def _side_by_side(report: Report, writer: Writer) -> list[str]:
     keys = report.study.config.estimation.side_by_side
     rows = [pick(report.tables["hours"], measure=key, region=report.region, period=report.period) for key in keys]
     return [writer.value(row) for row in rows if row is not None and pd.notna(row["value"])]
-
-
-def _day(day: dt.date, language: str) -> str:
-    return format_date(day, format="long", locale=language)

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis_lib.disclosure.policy import POOLED_DASH
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.figures import comparison, nested, response, trend, working_week
-from analysis_lib.figures.labels import NO_CATEGORY, POOLED_DASH
+from analysis_lib.figures.labels import NO_CATEGORY
 from analysis_lib.figures.svg import to_svg
 from analysis_lib.measures import by_requirer
 from analysis_lib.publishing.sentences import Writer, compare_word, largest_groups, pick

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -405,7 +404,7 @@ def _about(report: Report, writer: Writer) -> list[str]:
     if about.contact:
         lines.append(text("about.contact", contact=about.contact))
     if following in report.study.config.calendar.quarters:
-        due = format_date(report.study.due_date(following), format="long", locale=writer.language)
+        due = writer.labels.day(report.study.due_date(following))
         lines.append(text("about.next", date=due))
     else:
         lines.append(text("about.last"))

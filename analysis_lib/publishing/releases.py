@@ -32,6 +32,7 @@ from analysis_lib.publishing.printing import printed
 from analysis_lib.publishing.workbooks import workbook_bytes
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
+from analysis_lib.tables.drops import file_sha256
 from analysis_lib.tables.store import sync
 
 MANIFEST = "release.json"
@@ -78,7 +79,7 @@ class Release:
     @property
     def manifest_sha256(self) -> str:
         """Hash of ``release.json``, which holds the hash of every other file."""
-        return hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()
+        return file_sha256(self.folder / MANIFEST)
 
 
 def build_release(
@@ -197,7 +198,7 @@ def altered(release: Release) -> list[str]:
             wrong.append(f"{path} is missing")
         elif (release.folder / path).is_symlink():
             wrong.append(f"{path} is a link")
-        elif hashlib.sha256((release.folder / path).read_bytes()).hexdigest() != expected:
+        elif file_sha256(release.folder / path) != expected:
             wrong.append(f"{path} is not what was released")
     return sorted(wrong)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from babel.dates import format_date
 from markupsafe import Markup
 
 from analysis_lib.disclosure.handover import read_results
@@ -37,6 +35,7 @@ from analysis_lib.publishing.releases import (
 from analysis_lib.publishing.sentences import Writer, pick
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
+from analysis_lib.tables.drops import file_sha256
 from analysis_lib.tables.store import sync
 
 SITE, PREVIEW = "site", "preview"
@@ -113,9 +112,7 @@ def assemble(study: Study, contents: Contents) -> Path:
 def site_sha256(folder: Path) -> str:
     """Hash over every file of a site with its address."""
     lines = [
-        f"{path.relative_to(folder).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-        for path in folder.rglob("*")
-        if path.is_file()
+        f"{path.relative_to(folder).as_posix()} {file_sha256(path)}" for path in folder.rglob("*") if path.is_file()
     ]
     return sha256("\n".join(sorted(lines)))
 
@@ -335,8 +332,7 @@ def _notices(study: Study, release: Release, language: str, contents: Contents) 
         words.append(_notice(writer.text("site.drift")))
     for each in contents.corrections:
         if each["release"] == release.name:
-            day = format_date(dt.date.fromisoformat(each["date"]), format="long", locale=language)
-            words.append(_notice(writer.text(f"site.{each['kind']}", date=day, text=each[f"text_{language}"])))
+            words.append(_notice(site_pages.told_correction(each, writer)))
     return "".join(words)
 
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from babel.dates import format_date
-
 from analysis_lib.publishing.pages import (
     ARCHIVE,
     CORRECTIONS,
@@ -44,7 +42,7 @@ def next_report(study: Study, latest: Quarter, language: str) -> str:
     writer, following = Writer(study, language), latest.shift(1)
     if following not in study.config.calendar.quarters:
         return writer.text("site.no_next")
-    due = _day(study.due_date(following), language)
+    due = writer.labels.day(study.due_date(following))
     return writer.text("site.next_due", period=writer.labels.period(str(following)), date=due)
 
 
@@ -95,10 +93,16 @@ def _dates(report: Report, writer: Writer, published: Mapping[str, dt.date]) -> 
     first = [published[name] for name in (f"{report.quarter}/r{number}" for number in range(1, report.number + 1))
              if name in published]  # fmt: skip
     if first:
-        words.append(text("site.published", date=_day(max(first), writer.language)))
+        words.append(text("site.published", date=writer.labels.day(max(first))))
         late = (min(first) - due).days
-        words.append(text("site.late" if late > 0 else "site.on_time", due=_day(due, writer.language), days=late))
+        words.append(text("site.late" if late > 0 else "site.on_time", due=writer.labels.day(due), days=late))
     return " · ".join(words)
+
+
+def told_correction(entry: Mapping[str, Any], writer: Writer) -> str:
+    """A correction or a revision that the ledger has, with its day, in words."""
+    day = writer.labels.day(dt.date.fromisoformat(entry["date"]))
+    return writer.text(f"site.{entry['kind']}", date=day, text=entry[f"text_{writer.language}"])
 
 
 def render_corrections(study: Study, corrections: Sequence[dict[str, Any]], language: str) -> str:
@@ -106,8 +110,7 @@ def render_corrections(study: Study, corrections: Sequence[dict[str, Any]], lang
     writer, links = Writer(study, language), []
     for each in sorted(corrections, key=lambda each: each["date"], reverse=True):
         quarter, _, number = each["release"].partition("/r")
-        day = _day(dt.date.fromisoformat(each["date"]), language)
-        words = writer.text(f"site.{each['kind']}", date=day, text=each[f"text_{language}"])
+        words = told_correction(each, writer)
         about = f"{writer.labels.period(quarter)} · {writer.text('site.entry', number=number)}"
         links.append(Link(words, others=[Link(about, f"../{quarter}/index.html")]))
     lines = [] if links else [writer.text("site.no_corrections")]
@@ -204,7 +207,7 @@ def render_feed(
             entries.append((published[name], name, finding, words, f"{base}{report.quarter}/index.html"))
     for each in corrections:
         day = dt.date.fromisoformat(each["date"])
-        words = writer.text(f"site.{each['kind']}", date=_day(day, language), text=each[f"text_{language}"])
+        words = told_correction(each, writer)
         name = f"{each['release']} {each['date']} {each[f'text_{language}']}"
         entries.append((day, name, words, words, f"{base}{CORRECTIONS}/index.html"))
     entries.sort(key=lambda entry: entry[:2], reverse=True)
@@ -236,7 +239,3 @@ def _urn(study: Study, name: str) -> str:
 
 def _moment(day: dt.date) -> str:
     return f"{day.isoformat()}T00:00:00Z"
-
-
-def _day(day: dt.date, language: str) -> str:
-    return format_date(day, format="long", locale=language)

@@ -134,7 +134,7 @@ class _Readers:
 
         found: dict[tuple[str, ...], tuple[pd.DataFrame, Any, str]] = {}
         for facts in self.releases:
-            made = Quarter.parse(facts["release"].partition("/")[0])
+            made = Quarter.parse(_reports(facts))
             for tables in results_of(release_of(self.study, facts["release"])).values():
                 for table in tables.values():
                     rows = table.table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from analysis_lib.quarters import Quarter
 from analysis_lib.running.drift import LOCK_FILE, compare_packages
 from analysis_lib.running.suite import REPOSITORY, Suite, check_parameters, read_code
 from analysis_lib.study import NATION, Study
+from analysis_lib.tables import drops
 
 SHOWN = 3  # changed parts named in a reason; --json has them all
 EXECUTED, TABLES, MANIFEST, FAILED = "executed.ipynb", "tables", "unit.json", "failed"
@@ -303,4 +303,4 @@ def table_sha256(folder: Path, name: str) -> str:
 
 def file_sha256(path: Path) -> str:
     """Hash of a file's bytes; empty when it is not there."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return drops.file_sha256(path) if path.is_file() else ""
