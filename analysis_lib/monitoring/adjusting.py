@@ -6,6 +6,8 @@ Five questions are answered from intervals, each yes, no or cannot tell::
                                                              that there are more hours
     service      hours of service fell beyond what is allowed
     moved        of the hours cut more than allowed reappears as other burden, or a named way of moving is found
+                                                             no: no more than allowed reappears, or, where no cut is told
+                                                             whose share could reappear, every named way is ruled out
     relapsed     the relapse chart says so                    no: the cut is told to hold; since: hours came back, but
                                                               no region tells that the reform had cut them: not counted
     unkept       counts lie short of the caps                 no: told not to
@@ -19,15 +21,17 @@ A recommendation follows from the first line that applies (``stop_if_no_cut_afte
                     yes                 other    intensify        what worked at first is no longer enforced
                               yes       yes      intensify        it works, and is not yet carried out in full
                               yes       other    keep
-                              no        yes      intensify        it was not tried yet
+             no               no        yes      intensify        it was not tried yet
+             other            no        yes      cannot tell      not tried yet, or what came of it went elsewhere
                               no, rose  other    stop, after so many looks
                               rose               redesign         what was tried of it takes hours
                               no        no       redesign         rules are kept and no hours came of it
                               no        other    cannot tell
                     other                        cannot tell      the interval is too wide
 
-An answer that cannot be told speaks neither way and is printed beside the recommendation. Hours returned follow the
-repeated-look interval, so that asking every quarter does not make a finding of chance.
+An answer that cannot be told speaks neither way and is printed beside the recommendation; only that a reform was not tried
+yet asks for a no. Hours returned follow the repeated-look interval, so that asking every quarter does not make a finding of
+chance.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.effects.four_series import BY_COMPLIANCE, compliance
-from analysis_lib.monitoring.displacement import BY_MOVED
+from analysis_lib.monitoring.displacement import BY_MOVED, UNDEFINED
 from analysis_lib.monitoring.following import SERVICE, Following
 from analysis_lib.monitoring.rebound import BY_RELAPSE
 from analysis_lib.monitoring.repeated_looks import BY_LOOK
@@ -139,7 +143,7 @@ def _first_that_applies(said: Mapping[str, str], *, has_waited: bool) -> tuple[R
     if said[RETURNED] not in ("no", "rose"):
         return "cannot_tell", [RETURNED]
     if unkept == "yes" and said[RETURNED] == "no":
-        return "intensify", [RETURNED, UNKEPT]
+        return "intensify" if said[MOVED] == "no" else "cannot_tell", [RETURNED, UNKEPT, MOVED]
     if has_waited:
         return "stop", [RETURNED]
     if said[RETURNED] == "rose":
@@ -277,9 +281,11 @@ def _of_account(accounts: pd.DataFrame, reform: Reform, *, above: float) -> Read
         return Reading("not_asked", limit=above, unit="share")
     numbers = [float(rows.at[key, name]) for name in ("estimate", "ci_low", "ci_high")]  # pyright: ignore[reportArgumentType]
     answer = read_share(*numbers, above=above)
-    ways = [rows.at[f"{reform.id}.{way}", "outcome"] for way in WAYS_TO_MOVE if f"{reform.id}.{way}" in rows.index]
+    ways = {str(rows.at[f"{reform.id}.{way}", "outcome"]) for way in WAYS_TO_MOVE if f"{reform.id}.{way}" in rows.index}
     if "yes" in ways:
         answer = "yes"
+    elif rows.at[key, "outcome"] == UNDEFINED and ways == {"no"}:
+        answer = "no"
     return Reading(answer, *numbers, limit=above, unit="share")
 
 

@@ -46,6 +46,7 @@ from analysis_lib.tables.contracts import CONTRACTS, check
 Answer = Literal["yes", "no", "cannot_tell"]
 
 BY_ACCOUNT, BY_MOVED = "account", "moved"
+UNDEFINED = "undefined"  # outcome of an index of which no cut is told
 SMALL = 3.0  # times the smallest change that matters: a cut beyond it is no small one
 ITEM_MARGIN = 0.2  # of an item of five points: one official in five moves by a point
 DIGITAL = "group_digital"
@@ -234,7 +235,7 @@ def account_table(account: Account) -> pd.DataFrame:
         | _numbers(index.reappeared)
         | {"by": BY_MOVED, "category": f"{account.label}.disguised", "measure": "disguised", "unit": "share",
            "estimate": index.ratio, "se": math.nan, "ci_low": index.low, "ci_high": index.high,
-           "outcome": "" if index.low <= index.high else "undefined"}
+           "outcome": "" if index.low <= index.high else UNDEFINED}
     )  # fmt: skip
     for found in findings(account):
         hours = found.numbers["up" if "up" in found.numbers else "coping_work"]

@@ -19,7 +19,7 @@ from analysis_lib.monitoring.guardrails import (
     judge,
     three_distinctions,
 )
-from analysis_lib.monitoring.rebound import BY_RELAPSE
+from analysis_lib.monitoring.rebound import BY_RELAPSE, is_cut_told
 from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
 from analysis_lib.reforms import Reform, read_reforms
 from analysis_lib.study import NATION, Study
@@ -183,16 +183,21 @@ def _span(quarters: list[str]) -> str:
 def stated_findings(followed: Following, reforms: Sequence[Reform], *, study: Study) -> dict[str, Status]:
     """What other tests found, the worst of all reforms: one relapse is a relapse.
 
-    ``relapse`` is that of each reform's primary measure. A finding that no reform could be followed for is left out.
+    ``relapse`` is that of the primary measure of each reform of which a cut is told; open where it is of none. A finding that
+    no reform could be followed for is left out.
     """
     found: dict[str, list[Status]] = {}
     for reform in reforms:
         lasting, moved = followed.lasting, followed.accounts
         rows = lasting[(lasting["by"] == BY_RELAPSE) & (lasting["measure"] == reform.primary_in(study))]
-        for outcome in rows.loc[rows["category"] == f"{reform.id}.lost", "outcome"]:
-            found.setdefault("relapse", []).append(_STATUS.get(outcome, "open"))
+        rows = rows[rows["category"].str.split(".").str[0] == reform.id]
+        if len(rows):
+            found.setdefault("relapse", [])
+        if is_cut_told(rows):
+            for outcome in rows.loc[rows["category"].str.endswith(".lost"), "outcome"]:
+                found["relapse"].append(_STATUS.get(outcome, "open"))
         for key in MOVED:
             here = (moved["by"] == BY_MOVED) & (moved["category"] == f"{reform.id}.{key}")
             for outcome in moved.loc[here, "outcome"]:
                 found.setdefault(key, []).append(_STATUS.get(outcome, "open"))
-    return {key: min(statuses, key=_WORST.index) for key, statuses in found.items()}
+    return {key: min(statuses or ["open"], key=_WORST.index) for key, statuses in found.items()}

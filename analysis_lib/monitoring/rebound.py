@@ -31,10 +31,10 @@ FALSE_RELAPSE, WITHIN = 0.05, 12  # probability of a false relapse within so man
 TOLERABLE = 0.5  # share of the cut; it holds when the interval of the share lost stays below
 FOLLOWED = 0.2  # of what the reform covers: a path lasts as long as cohorts with so much of it are followed
 # What is taken of the scatter of quarters where too few regions or quarters tell it: as much of their own as sampling
-# makes, and correlated. Means of officials are calmer than that in every study seen so far.
+# makes, and correlated; more where they show more. Means of officials are calmer than that in every study seen so far.
 OWN_OVER_SAMPLING, AUTOCORRELATION = 1.0, 0.5
 DECENT, ENOUGH = 2 * QUARTERS_PER_YEAR, 3 * QUARTERS_PER_YEAR  # quarters before that tell scatter, and tell it well
-CHANCE, NEGLIGIBLE = 0.05, 1e-12
+NEGLIGIBLE = 1e-12
 DRAWS, SEED = 20_000, 2026  # bounds carry about 3 % of Monte Carlo error in the probability over twelve quarters
 LEAST_DF = 3.0
 SHORTEST_HALF_LIFE = 0.25  # quarters; what is shorter cannot be seen in quarters
@@ -55,7 +55,7 @@ class Path:
         Degrees of freedom of the covariance; infinite where it is known or taken to be.
     spread : str
         What tells how much it scatters: ``cohort`` (regions beside each other), ``serial`` (the quarters before), or
-        ``sampling`` (sampling errors, and as much again assumed).
+        ``sampling`` (sampling errors, and as much again assumed, unless quarters show more).
     """
 
     estimate: np.ndarray
@@ -239,7 +239,8 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     harm to the chart, which compares each cohort with itself.
 
     Where fewer than three degrees of freedom are left, and sampling errors are known, regions are taken to scatter of
-    themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), independently of each other.
+    themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), independently of each other, and more where the steps
+    of the path show more (`_as_shown`).
     """
     at = {(start, time): row for row, (start, time) in enumerate(contrasts.index[["start", "event_time"]].to_numpy())}
     size = {start: panel.weights[panel.starts == start].sum() for start in panel.cohorts}
@@ -270,7 +271,8 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
             of @ _square_root(_with_own(known))
             for of, known in zip(weights.swapaxes(0, 1), panel.sampling, strict=True)
         ]
-        return Path(estimate, np.hstack(scores), math.inf, "sampling")
+        root = np.hstack(scores)
+        return Path(estimate, root * _as_shown(np.diff(estimate), np.diff(root, axis=0)), math.inf, "sampling")
     root, df = _root_of_regions(weights, panel)
     return Path(estimate, root, df)
 
@@ -296,11 +298,12 @@ def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float =
 
     Notes
     -----
-    Level, season and spread come from the quarters before alone (phase I of a control chart), so a cut or a relapse
-    does not touch them. Season takes four numbers: eight quarters are the least to tell the spread too, twelve are
-    decent. Where sampling errors are known and fewer than twelve quarters lie before, quarters are taken to scatter of
-    themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), unless eight or more are told to scatter more; from
-    twelve on never less than by sampling alone. A trend is not taken out: a slow rise of everything counts as relapse.
+    Level and season come from the quarters before alone (phase I of a control chart), so a cut or a relapse does not
+    touch them. Season takes four numbers: eight quarters are the least to tell the spread too, twelve are decent. Where
+    sampling errors are known and fewer than twelve quarters lie before, quarters are taken to scatter of themselves as
+    much as sampling makes them (`OWN_OVER_SAMPLING`), and more where quarters before, or steps since, show more
+    (`_as_shown`). From twelve on the quarters before tell the spread, never less than by sampling alone. A trend is not
+    taken out: a slow rise of everything counts as relapse.
     """
     periods = [Quarter.parse(period) for period in series["period"]]
     if any(later != earlier.shift(1) for earlier, later in itertools.pairwise(periods)):
@@ -320,22 +323,28 @@ def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float =
     departs[:, :before] -= season @ np.linalg.pinv(season[:before])
     departures = departs @ series["estimate"].to_numpy(float)
     if "se" in series and before < ENOUGH:
-        scatter = _with_own(np.diag(series["se"].to_numpy(float) ** 2), autocorrelation)
-        ratio, df = _scatter_before(departures[:before], departs[:before], scatter)
-        if before < DECENT or ratio <= stats.chi2.isf(CHANCE, df) / df:
-            known_df = float(series["df"].min()) if "df" in series else math.inf
-            return Path(departures[before:], departs[before:] @ _square_root(scatter), known_df, "sampling")
+        scatter = _square_root(_with_own(np.diag(series["se"].to_numpy(float) ** 2), autocorrelation))
+        without_effect = np.vstack([np.eye(before, len(periods)), np.diff(np.eye(len(periods))[before:], axis=0)])
+        shown = _as_shown(without_effect @ departures, without_effect @ departs @ scatter)
+        known_df = float(series["df"].min()) if "df" in series else math.inf
+        return Path(departures[before:], shown * departs[before:] @ scatter, known_df, "sampling")
     correlation = _correlated(len(periods), autocorrelation)
-    ratio, df = _scatter_before(departures[:before], departs[:before], correlation)
-    spread = math.sqrt(max(ratio, (series["se"] ** 2).mean() if "se" in series else 0.0))
-    return Path(departures[before:], spread * departs[before:] @ np.linalg.cholesky(correlation), df, "serial")
-
-
-def _scatter_before(departures: np.ndarray, departs: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
-    """Squared departures before the start over what a covariance expects of them, and their degrees of freedom."""
-    residual = departs @ expected @ departs.T
+    residual = departs[:before] @ correlation @ departs[:before].T
     trace = float(np.trace(residual))
-    return float(departures @ departures) / max(trace, NEGLIGIBLE), trace**2 / max((residual**2).sum(), NEGLIGIBLE)
+    variance = float(departures[:before] @ departures[:before]) / trace
+    spread = math.sqrt(max(variance, (series["se"] ** 2).mean() if "se" in series else 0.0))
+    root = spread * departs[before:] @ np.linalg.cholesky(correlation)
+    return Path(departures[before:], root, trace**2 / (residual**2).sum(), "serial")
+
+
+def _as_shown(observed: np.ndarray, root: np.ndarray) -> float:
+    """Standard deviations shown by contrasts that hold no effect, over those assumed, never below one.
+
+    Steps from quarter to quarter (the moving range of a chart of single values: Montgomery 2012, ch. 6) hardly feel a
+    cut that is lost once. ``root @ root.T`` is the covariance that was assumed of the contrasts.
+    """
+    assumed = float((root**2).sum())
+    return math.sqrt(max(1.0, float(observed @ observed) / assumed)) if assumed > NEGLIGIBLE else 1.0
 
 
 def _with_own(sampling: np.ndarray, autocorrelation: float = AUTOCORRELATION) -> np.ndarray:
@@ -398,6 +407,14 @@ def as_rows(
             for by, part, number, unit, outcome in parts
         ]
     )  # fmt: skip
+
+
+def is_cut_told(rows: pd.DataFrame) -> bool:
+    """Whether rows of `as_rows` on one measure of a reform tell of a cut; one that is not told can neither hold nor be lost.
+
+    A number that is withheld counts as told, so that nothing is said more freely for its being hidden.
+    """
+    return not (rows.loc[rows["category"].str.endswith(".reached"), "ci_high"] >= 0).any()
 
 
 def _root_of_regions(weights: np.ndarray, panel: Panel) -> tuple[np.ndarray, float]:

@@ -4,7 +4,7 @@ Each follows one rule, from what the notebooks handed over::
 
     fell        the last year against the quarters before the first reform, as the interval allows; else the change reported
     moved       yes: an account of hours names a way in which they moved; no: every account rules each way out
-    came back   yes: an alarm on the primary measure of a reform; no: the cut of every reform that can be watched held
+    came back   yes: an alarm on the primary measure of a reform; no: the cut of every reform of which one is told held
 
 Anything else cannot be told. A yes needs one account or one reform only, so it says which.
 """
@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.monitoring.guardrails import BY_GUARDRAIL, LATELY
+from analysis_lib.monitoring.rebound import is_cut_told
 from analysis_lib.publishing.lasting_words import FINDINGS, MOVED, Line, held_line, moved_lines, relapse_rows
 from analysis_lib.publishing.sentences import Writer
 from analysis_lib.reforms import read_reforms
@@ -119,19 +120,23 @@ def _moved(accounts: ProtectedTable, writer: Writer) -> tuple[str, str]:
 
 def _back(lasting: ProtectedTable, writer: Writer) -> tuple[str, str]:
     """Answer and sentence over the reforms that are followed, on the primary measure of each."""
-    outcomes = []
+    outcomes, followed = [], 0
     for reform in read_reforms(writer.study):
         measure = reform.primary_in(writer.study)
         line = held_line(lasting, reform.id, measure, writer=writer)
         if line is None:
             continue
+        followed += 1
         rows = relapse_rows(lasting, reform.id, measure)
+        if not is_cut_told(rows):
+            continue
         outcomes.append(rows[rows["category"].str.endswith(".lost")].iloc[0]["outcome"])
         if outcomes[-1] == "relapsed":
             return "yes", _of(reform.id, line, writer)
     held = outcomes.count("holds")
     answer = "no" if outcomes and held == len(outcomes) else "cannot_tell"
-    return answer, writer.text(f"verdict.back_{answer}_text", reforms=len(outcomes), held=held)
+    counts = {"told": held} if answer == "no" else {"held": held}
+    return answer, writer.text(f"verdict.back_{answer}_text", reforms=followed, **counts)
 
 
 def _of(label: str, line: Line, writer: Writer) -> str:

@@ -1,9 +1,24 @@
 import itertools
+import math
 
+import pandas as pd
 import pytest
 
-from analysis_lib.monitoring.adjusting import CRITERIA, LATE, decide, read_fall, read_return, read_share
-from analysis_lib.reforms import DecisionRule
+from analysis_lib.monitoring.adjusting import (
+    CRITERIA,
+    LATE,
+    MOVED,
+    WAYS_TO_MOVE,
+    decide,
+    read_fall,
+    read_return,
+    read_share,
+    readings_of,
+)
+from analysis_lib.monitoring.displacement import BY_MOVED, UNDEFINED
+from analysis_lib.monitoring.following import Following
+from analysis_lib.reforms import DecisionRule, read_reforms
+from analysis_lib.study import Study
 
 RULE = DecisionRule()  # pyright: ignore[reportCallIssue]
 ANSWERS = ("yes", "no", "cannot_tell", "not_asked")
@@ -12,7 +27,13 @@ EVERY = [
     for said in itertools.product((*ANSWERS, "rose"), *[ANSWERS] * (len(CRITERIA) - 1))
 ]
 BEFORE, AFTER = RULE.stop_if_no_cut_after - 1, RULE.stop_if_no_cut_after
+NONE = math.nan
 WELL = {"returned": "yes", "unkept": "no", "moved": "no", "relapsed": "no", "service": "no"}
+
+
+@pytest.fixture(scope="module")
+def demonstration(repository) -> Study:
+    return Study.open(repository / "data")
 
 
 def recommended(answers: dict, looks: int = AFTER) -> str:
@@ -30,6 +51,8 @@ def recommended(answers: dict, looks: int = AFTER) -> str:
         ({"relapsed": "yes", "unkept": "cannot_tell"}, BEFORE, "intensify"),
         ({"unkept": "yes"}, BEFORE, "intensify"),
         ({"returned": "no", "unkept": "yes"}, AFTER, "intensify"),
+        ({"returned": "no", "unkept": "yes", "moved": "cannot_tell"}, AFTER, "cannot_tell"),
+        ({"returned": "no", "unkept": "yes", "moved": "not_asked"}, BEFORE, "cannot_tell"),
         ({"returned": "rose", "unkept": "yes"}, AFTER, "stop"),
         ({"returned": "rose", "unkept": "yes"}, BEFORE, "redesign"),
         ({"returned": "rose", "unkept": "cannot_tell"}, BEFORE, "redesign"),
@@ -100,6 +123,36 @@ def test_a_relapse_with_nothing_to_compare_decides_nothing_and_is_said_beside():
         answers = WELL | {"relapsed": "since", "returned": returned}
         assert recommended(answers) == recommended(answers | {"relapsed": "cannot_tell"})
     assert "relapsed.since" in decide(WELL | {"relapsed": "since"}, looks=1, rule=RULE).reservations
+
+
+def test_a_reform_is_not_tried_yet_only_where_its_hours_went_nowhere_else():
+    for answers in EVERY:
+        found = decide(answers, looks=AFTER, rule=RULE)
+        if found.recommendation == "intensify" and answers["returned"] == "no" and answers["relapsed"] != "yes":
+            assert found.reasons == ("returned.no", "unkept.yes", "moved.no")
+
+
+@pytest.mark.parametrize(
+    ("index", "undefined", "ways", "answer"),
+    [
+        ((NONE, NONE), True, ["no", "no", "no"], "no"),
+        ((NONE, NONE), True, ["no", "cannot_tell", "no"], "cannot_tell"),
+        ((NONE, NONE), True, [], "cannot_tell"),
+        ((NONE, NONE), True, ["no", "yes"], "yes"),
+        ((-0.3, 0.9), False, ["no", "no", "no"], "cannot_tell"),
+        ((-0.3, 0.4), False, ["cannot_tell"], "no"),
+    ],
+)
+def test_where_no_cut_is_told_hours_moved_nowhere_when_every_way_is_ruled_out(
+    demonstration, index, undefined, ways, answer
+):
+    reform = read_reforms(demonstration)[0]
+    numbers = {"estimate": sum(index) / 2, "ci_low": index[0], "ci_high": index[1]}
+    rows = [{"category": f"{reform.id}.disguised", "outcome": UNDEFINED if undefined else "", **numbers}]
+    rows += [{"category": f"{reform.id}.{way}", "outcome": said} for way, said in zip(WAYS_TO_MOVE, ways, strict=False)]
+    blank = pd.DataFrame(columns=["by", "measure", "category", "region", "estimate"]).astype({"category": "str"})
+    found = Following(blank, blank, pd.DataFrame(rows).assign(by=BY_MOVED), blank, {})
+    assert readings_of(reform, found, blank, demonstration)[MOVED].answer == answer
 
 
 def test_a_wide_interval_cannot_tell():

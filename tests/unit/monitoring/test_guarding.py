@@ -52,11 +52,15 @@ def test_like_seasons_are_compared(demonstration, first, last, label, lately) ->
         assert sorted(seasons[0]) == sorted(seasons[1])
 
 
-def followed(outcomes: dict[str, str], lost: dict[str, str], study: Study) -> Following:
+def followed(
+    outcomes: dict[str, str], lost: dict[str, str], study: Study, *, without_a_cut: tuple[str, ...] = ()
+) -> Following:
     primary = {reform.id: reform.primary_in(study) for reform in read_reforms(study)}
     lasting = pd.DataFrame(
-        [{"by": "relapse", "measure": primary[key], "category": f"{key}.lost", "outcome": word}
-         for key, word in lost.items()], columns=["by", "measure", "category", "outcome"],
+        [{"by": "relapse", "measure": primary[key], "category": f"{key}.{part}", "outcome": said,
+          "ci_high": 0.2 if key in without_a_cut else -0.2}
+         for key, word in lost.items() for part, said in (("reached", ""), ("lost", word))],
+        columns=["by", "measure", "category", "outcome", "ci_high"],
     )  # fmt: skip
     accounts = pd.DataFrame(
         [{"by": "moved", "measure": "x", "category": key, "outcome": word} for key, word in outcomes.items()],
@@ -77,6 +81,15 @@ def test_the_worst_of_all_reforms_counts_and_what_nobody_followed_is_left_out(de
     }
     kept = followed({}, {first: "holds", second: "holds"}, demonstration)
     assert stated_findings(kept, read_reforms(demonstration), study=demonstration) == {"relapse": "kept"}
+
+
+def test_a_cut_that_is_not_told_has_not_been_lost_and_keeps_nothing(demonstration) -> None:
+    reforms = read_reforms(demonstration)
+    first, second, *_ = (reform.id for reform in reforms)
+    lost = {first: "holds", second: "cannot_tell"}
+    for without, status in (((), "open"), ((second,), "kept"), ((first, second), "open")):
+        found = followed({}, lost, demonstration, without_a_cut=without)
+        assert stated_findings(found, reforms, study=demonstration) == {"relapse": status}
 
 
 @pytest.mark.parametrize(

@@ -208,8 +208,10 @@ class TestPathOfRegions:
         own = np.zeros((2, 10, 10)) + 0.2**2 * np.eye(10)
         lonely = replace(seen, regions=seen.regions[:2], values=seen.values[[0, 9]], starts=seen.starts[[0, 9]],
                          weights=np.ones(2), sampling=own)  # fmt: skip
-        found = path_of_panel(group_time(lonely), lonely)
+        shown = path_of_panel(group_time(lonely), lonely)
+        found = path_of_panel(group_time(lonely), replace(lonely, values=np.zeros((2, 10))))
         assert (found.spread, found.df) == ("sampling", math.inf)
+        assert shown.covariance[0, 0] > found.covariance[0, 0]  # its steps are larger than sampling makes them
         # The change since the quarter before in two regions: four means, whose own part is correlated by a half.
         assert found.covariance[0, 0] == pytest.approx(2 * (2 * 2 * 0.2**2 - 2 * 0.5 * 0.2**2))
 
@@ -244,11 +246,19 @@ class TestPathOfASeries:
         with pytest.raises(DesignError):
             path_of_series(series.drop(columns="se"), start="2021Q1")
 
-    def test_quarters_before_that_scatter_more_than_is_assumed_are_believed(self) -> None:
+    @pytest.mark.parametrize("start", ["2021Q1", "2022Q3"])
+    def test_quarters_that_scatter_more_than_is_assumed_are_believed(self, start: str) -> None:
         values = 20 + np.random.default_rng(6).normal(0, 1, 14)
         series = pd.DataFrame({"period": quarters(14), "estimate": values, "se": 0.01})
-        assert path_of_series(series, start="2022Q3").spread == "serial"
-        assert path_of_series(series.assign(se=1.0), start="2022Q3").spread == "sampling"
+        narrow, narrower, wide = (path_of_series(series.assign(se=se), start=start) for se in (0.02, 0.01, 2.0))
+        assert narrow.covariance == pytest.approx(narrower.covariance)  # the quarters tell, not the sampling errors
+        assert (np.diag(wide.covariance) > np.diag(narrow.covariance)).all()
+
+    def test_one_step_hardly_counts_as_scatter(self) -> None:
+        step = np.where(np.arange(20) >= 10, 2.0, 0.0)
+        series = pd.DataFrame({"period": quarters(20), "estimate": step, "se": 0.5})
+        still = path_of_series(series.assign(estimate=0.0), start="2021Q1")
+        assert np.diag(path_of_series(series, start="2021Q1").covariance) == pytest.approx(np.diag(still.covariance))
 
     def test_three_years_before_tell_the_spread_but_never_less_than_sampling(self) -> None:
         values = 20 + np.random.default_rng(6).normal(0, 0.01, 14)

@@ -58,11 +58,14 @@ def accounts(study: Study, **found: str) -> ProtectedTable:
     return protect(as_rows(rows), "accounts", study=study)
 
 
-def lasting(study: Study, **outcomes: str) -> ProtectedTable:
+def lasting(study: Study, *, without_a_cut: str = "", **outcomes: str) -> ProtectedTable:
     rows = [
-        row_of(EFFECT, "relapse", f"{reform}.lost")
-        | {"unit": "share", "estimate": 0.4, "ci_low": 0.1, "ci_high": 0.7, "outcome": outcome}
+        row_of(EFFECT, "relapse", f"{reform}.{part}") | numbers
         for reform, outcome in outcomes.items()
+        for part, numbers in (
+            ("lost", {"unit": "share", "estimate": 0.4, "ci_low": 0.1, "ci_high": 0.7, "outcome": outcome}),
+            ("reached", {"estimate": -1.0, "ci_low": -2.5, "ci_high": 0.5 if reform == without_a_cut else -0.5}),
+        )
     ]
     return protect(as_rows(rows), "reform_lasting", study=study)
 
@@ -127,6 +130,15 @@ def test_a_move_of_the_change_reported_names_no_reform(study):
 )  # fmt: skip
 def test_one_relapse_is_enough_and_every_reform_must_hold(study, outcomes, said):
     assert answers(study, {"reform_lasting": lasting(study, **outcomes)})["back"] == said
+
+
+def test_a_reform_of_which_no_cut_is_told_has_none_that_could_come_back(study):
+    tables = {"reform_lasting": lasting(study, forms="holds", papers="cannot_tell", without_a_cut="papers")}
+    verdict = three_verdicts(tables, None, writer=Writer(study, "en"), page="reforms")[1]
+    assert verdict.word == "It did not come back"
+    assert "followed: 2. A cut is told of 1" in verdict.sentence
+    only = {"reform_lasting": lasting(study, papers="holds", without_a_cut="papers")}
+    assert answers(study, only)["back"] == "Cannot tell"
 
 
 def test_how_many_reforms_hold_is_said(study):
