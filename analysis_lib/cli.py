@@ -438,6 +438,44 @@ def status(
 
 
 @app.command()
+def scenario(
+    change: Annotated[
+        list[str] | None, typer.Option("--change", help="NAME=-50%, NAME=-1 or NAME=<=3; may be repeated.")
+    ] = None,
+    halve: Annotated[list[str] | None, typer.Option("--halve", help="NAME, the same as NAME=-50%.")] = None,
+    quarter: QuarterOption = "",
+    as_of: AsOfOption = "",
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the model of hours lost gives if answers were otherwise: an association, not the effect of acting.
+
+    NAME is a term of reference/drivers.toml or its column. Without a change, the scenarios declared there are told.
+
+    Example: jianfu scenario --halve inspections_received
+    """
+    from analysis_lib.disclosure.protect import protect
+    from analysis_lib.parameters import RunParameters
+    from analysis_lib.pipeline import load_officials, periods
+    from analysis_lib.publishing.sentences import display_table
+    from analysis_lib.survey.scenarios import declared_scenarios, told_scenario
+
+    opened = _open(study)
+    asked = str(_quarter(opened, quarter) if quarter else _latest(opened))
+    run = RunParameters.parse(study=study, quarter=asked, as_of=as_of)
+    period, pooled = list(periods(run).pooled.items())[-1]
+    wanted = ",".join([*(change or []), *(f"{name}=-50%" for name in halve or [])])
+    officials = load_officials(run)
+    where = {"study": run.study, "period": period, "quarters": pooled}
+    rows, impossible = told_scenario(officials, wanted, **where) if wanted else declared_scenarios(officials, **where)
+    for outcome, why in impossible.items():
+        say(f"{outcome}: {why}")
+    shown = display_table(protect(rows, "scenarios", study=run.study), study=run.study, language="en")
+    say("association, not effect: those with fewer of these differ in other ways too")
+    _show(shown.to_dict("records"), as_json, shown.to_string(index=False))
+
+
+@app.command()
 def schedule(
     timer: Annotated[Literal["cron", "systemd", "airflow", "dagster", "github"], typer.Argument(help="Which timer.")],
     into: Annotated[Path | None, typer.Option(help="Write the files into this folder; printed otherwise.")] = None,

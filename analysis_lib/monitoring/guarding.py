@@ -28,6 +28,7 @@ from analysis_lib.survey.estimation import estimate
 from analysis_lib.survey.scales import invariance_table, scales_table, study_scales
 from analysis_lib.time_use.activities import all_measures
 
+LEAST_ITEMS = 3  # of a scale that can be tried for meaning the same in every group
 LEVELS = ("service", "authority_gap")  # shown quarter by quarter
 _STATUS: dict[str, Status] = {"holds": "kept", "no": "kept", "relapsed": "broken", "yes": "broken"}
 _WORST: tuple[Status, ...] = ("broken", "open", "kept")
@@ -71,6 +72,8 @@ class Guarding:
         Rows of `invariance_table` for each scale of three items or more.
     staying : pandas.DataFrame
         Rows of `staying_table`, since.
+    impossible : dict of str to str
+        Scale and period, or scale and what it was to be the same in, between dots → why nothing is told.
     """
 
     compared: Compared
@@ -80,6 +83,7 @@ class Guarding:
     scales: pd.DataFrame
     invariance: pd.DataFrame
     staying: pd.DataFrame
+    impossible: dict[str, str]
 
 
 def watch_guardrails(
@@ -123,6 +127,17 @@ def watch_guardrails(
     named = dict(zip(compared.label.split("→"), (before, since), strict=False)) if before else {compared.label: since}
     both = official_quarters[official_quarters["quarter"].isin([*before, *since])]
     groups = [column for column in study.config.estimation.categories if column in both.columns]
+    scales, impossible = scales_table(official_quarters, respondents, study=study, periods=named)
+    invariance = []
+    for scale in study_scales(study):
+        if len(scale.items) < LEAST_ITEMS:
+            impossible[f"{scale.key}.invariance"] = "two items fit any model, and cannot be tried for meaning the same"
+            continue
+        tried, why = invariance_table(
+            both, respondents, study=study, groups=[*groups, "quarter"], period=compared.label, scales=[scale]
+        )
+        invariance.append(tried)
+        impossible |= why
     return Guarding(
         compared,
         verdicts,
@@ -130,18 +145,10 @@ def watch_guardrails(
         estimate(
             official_quarters, measured, study=study, periods={each: [each] for each in quarters}, regions=[NATION]
         ),
-        scales_table(official_quarters, respondents, study=study, periods=named),
-        pd.concat(
-            [
-                invariance_table(
-                    both, respondents, study=study, groups=[*groups, "quarter"], period=compared.label, scales=[scale]
-                )
-                for scale in study_scales(study)
-                if len(scale.items) > 2
-            ],
-            ignore_index=True,
-        ),
+        scales,
+        pd.concat([scales.iloc[:0], *invariance], ignore_index=True),
         staying_table(sample, official_quarters, respondents, study=study, period=_span(since), quarters=since),
+        impossible,
     )
 
 

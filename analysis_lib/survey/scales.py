@@ -380,41 +380,40 @@ def scales_table(
     *,
     study: Study,
     periods: dict[str, list[str]],
-) -> pd.DataFrame:
-    """Reliability of the study's scales by period, as rows of the contract ``estimates``.
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Reliability of the study's scales by period, as rows of the contract ``estimates``, and why there is none.
 
     Measures are ``<scale>_alpha``, ``<scale>_omega``, and ``<scale>_item_rest`` with ``by`` ``item``. A scale that
-    nobody answered in a period has no rows.
+    nobody answered in a period has no rows, one whose reliability cannot be had (F35) its two coefficients without a number;
+    both stand among the reasons, as ``<scale>.<period>``.
     """
     design, level, scales = SurveyDesign.of_study(study), study.config.estimation.confidence_level, study_scales(study)
-    rows = []
+    rows, impossible = [], {}
     for label, quarters in periods.items():
         frame = official_quarters[official_quarters["quarter"].isin(quarters)]
         frame = with_answers(frame, respondents, [item for scale in scales for item in scale.items])
         for scale in scales:
-            if scale_items(frame, scale).notna().all(axis=1).any():
-                found = _reliability_or_none(frame, scale, design, level)
-                rows.append(
-                    found.assign(
-                        measure=[f"{scale.key}_{name}" for name in found["statistic"]],
-                        by=np.where(found["item"] == "", "", BY_ITEM),
-                        category=found["item"],
-                        period=label,
-                        statistic="ratio",
-                        unit="coefficient",
-                    )
+            answered = frame[scale_items(frame, scale).notna().all(axis=1)]
+            if answered.empty:
+                impossible[f"{scale.key}.{label}"] = "nobody answered all of its items"
+                continue
+            try:
+                found = reliability(frame, scale, design=design, confidence_level=level)
+            except DesignError as error:
+                impossible[f"{scale.key}.{label}"] = str(error)
+                found = pd.DataFrame({"statistic": ["alpha", "omega"], "item": ""})
+                found = found.assign(n=len(answered), n_psu=answered["psu"].nunique(), estimate=np.nan)
+            rows.append(
+                found.assign(
+                    measure=[f"{scale.key}_{name}" for name in found["statistic"]],
+                    by=np.where(found["item"] == "", "", BY_ITEM),
+                    category=found["item"],
+                    period=label,
+                    statistic="ratio",
+                    unit="coefficient",
                 )
-    return _as_estimates(pd.concat(rows) if rows else pd.DataFrame())
-
-
-def _reliability_or_none(frame: pd.DataFrame, scale: Scale, design: SurveyDesign, level: float) -> pd.DataFrame:
-    """`reliability`, or (F35) its two coefficients without a number where it cannot be had."""
-    try:
-        return reliability(frame, scale, design=design, confidence_level=level)
-    except DesignError:
-        answered = frame[scale_items(frame, scale).notna().all(axis=1)]
-        found = pd.DataFrame({"statistic": ["alpha", "omega"], "item": ""})
-        return found.assign(n=len(answered), n_psu=answered["psu"].nunique(), estimate=np.nan)
+            )
+    return _as_estimates(pd.concat(rows) if rows else pd.DataFrame()), impossible
 
 
 def invariance_table(
@@ -425,24 +424,25 @@ def invariance_table(
     groups: Sequence[str],
     period: str,
     scales: Sequence[Scale],
-) -> pd.DataFrame:
-    """Whether scales measure the same in every category of columns (tier, quarter, …), as rows of ``estimates``.
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Whether scales measure the same in every category of columns (tier, quarter, …), as rows of ``estimates``; or why not.
 
     Rows have ``by`` ``invariance``, the category ``<column>.<level>`` with the change of CFI and the ``outcome``
     (of the configural level CFI itself), ``<column>.<level>.<index>`` for the other numbers, and
     ``<column>.<level>.<item>`` with the outcome ``differs`` for items that do not mean the same. A model that cannot be
-    fitted has one row, ``<column>.configural``, with the outcome ``cannot_tell``. ``residual_df`` are people to spare
-    behind the moments of the groups.
+    fitted has one row, ``<column>.configural``, with the outcome ``cannot_tell``, and its reason as ``<scales>.<column>``.
+    ``residual_df`` are people to spare behind the moments of the groups.
     """
     frame = with_answers(official_quarters, respondents, [item for scale in scales for item in scale.items])
     design, measure = SurveyDesign.of_study(study), "_".join(scale.key for scale in scales)
     items = [item for scale in scales for item in scale.items]
     answered = int(frame[items].notna().all(axis=1).sum())
-    rows = []
+    rows, impossible = [], {}
     for group in groups:
         try:
             found = invariance(frame, scales, group, design=design)
-        except DesignError:
+        except DesignError as error:
+            impossible[f"{measure}.{group}"] = str(error)
             rows.append({"category": f"{group}.configural", "outcome": "cannot_tell", "residual_df": answered})
             continue
         rest = {"residual_df": answered - len(found.groups) * len(items) * (len(items) + 3) // 2}
@@ -456,7 +456,7 @@ def invariance_table(
             ]
         rows += [{"category": f"{group}.{level}.{item}", "outcome": "differs", **rest} for level, item in found.differs]
     whole = {"measure": measure, "by": BY_INVARIANCE, "period": period, "statistic": "effect", "unit": "fit"}
-    return _as_estimates(pd.DataFrame(rows).assign(n=answered, n_psu=int(frame["psu"].nunique()), **whole))
+    return _as_estimates(pd.DataFrame(rows).assign(n=answered, n_psu=int(frame["psu"].nunique()), **whole)), impossible
 
 
 def _as_estimates(frame: pd.DataFrame) -> pd.DataFrame:

@@ -71,6 +71,8 @@ class Scenario:
         Share of the weight whose changed answers lie outside what was observed, answer by answer.
     residual_df : int
         Respondents to spare behind the model.
+    why : str
+        Why there are no numbers; empty where there are.
     """
 
     outcome: str
@@ -85,6 +87,7 @@ class Scenario:
     affected: float
     outside: float
     residual_df: int
+    why: str = ""
 
 
 def parse_changes(text: str) -> dict[str, Change]:
@@ -171,40 +174,44 @@ def scenario(
         try:
             refuse_dependent(cases)
             found.append(_reckoned(cases, by_term, plan.form, sample, level))
-        except InputRejected:  # F35: no number; `drivers.what_drives` says why of the same model
-            found.append(_unknown(cases, sample))
+        except InputRejected as error:  # F35: no number
+            found.append(_unknown(cases, sample, str(error)))
     return found
 
 
 def declared_scenarios(
     official_quarters: pd.DataFrame, *, study: Study, period: str, quarters: list[str], region: str = NATION
-) -> pd.DataFrame:
-    """The scenarios of ``drivers.toml``, as rows of the contract ``estimates``.
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The scenarios of ``drivers.toml``, as rows of the contract ``estimates``, and why there are none.
 
     Returns
     -------
-    pandas.DataFrame
+    tuple of pandas.DataFrame and dict of str to str
         ``by`` is ``scenario``; ``category`` is its id, ``<id>.affected`` or ``<id>.outside`` (shares). ``n`` and ``n_psu``
-        are those of the respondents whose answers change; with ``residual_df``.
+        are those of the respondents whose answers change; with ``residual_df``. Outcome of the model, or the file →
+        why it has no number.
     """
     plan = read_drivers(study)
     asked = {declared.id: declared.changes for declared in plan.scenario} if plan else {}
-    return _told(official_quarters, asked, study, period, quarters, region)
+    rows, impossible = _told(official_quarters, asked, study, period, quarters, region)
+    return rows, impossible if asked else {FILE: "no scenario is declared" if plan else "the study has no such file"}
 
 
 def told_scenario(
     official_quarters: pd.DataFrame, changes: str, *, study: Study, period: str, quarters: list[str]
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """As `declared_scenarios`, of changes as a person writes them (`parse_changes`), which name it too."""
     return _told(official_quarters, {changes: changes}, study, period, quarters, NATION)
 
 
 def _told(
     officials: pd.DataFrame, asked: Mapping[str, str], study: Study, period: str, quarters: list[str], region: str
-) -> pd.DataFrame:
-    rows = []
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    rows, plan = [], read_drivers(study)
+    impossible = dict.fromkeys(plan.outcomes, "too few people answered everything that its model asks") if plan else {}
     for name, changes in asked.items():
         for result in scenario(officials, parse_changes(changes), study=study, quarters=quarters, region=region):
+            impossible[result.outcome] = result.why
             common = {
                 "measure": result.outcome, "statistic": "effect", "region": region, "by": BY_SCENARIO, "period": period,
                 "deff": math.nan, "n": result.n, "n_psu": result.n_psu, "df": result.df,
@@ -220,7 +227,8 @@ def _told(
             ]
     kinds = {name: str(column.dtype) for name, column in CONTRACTS["estimates"].schema.columns.items()}
     kinds |= {"residual_df": "float64"}
-    return check(pd.DataFrame(rows, columns=pd.Index(list(kinds))).astype(kinds), "estimates")
+    table = check(pd.DataFrame(rows, columns=pd.Index(list(kinds))).astype(kinds), "estimates")
+    return table, {outcome: why for outcome, why in impossible.items() if why}
 
 
 def _by_term(changes: Mapping[str, Change], plan: DriverPlan) -> dict[str, Change]:
@@ -234,11 +242,11 @@ def _by_term(changes: Mapping[str, Change], plan: DriverPlan) -> dict[str, Chang
     return {of_column.get(name, name): change for name, change in changes.items()}
 
 
-def _unknown(cases: Cases, sample: Sample) -> Scenario:
+def _unknown(cases: Cases, sample: Sample, why: str) -> Scenario:
     """A scenario of a model that cannot be fitted: who would be in it, and no number."""
     inside, nan = cases.weight > 0, math.nan
     people = int(inside.sum()), len(np.unique(sample.psu[inside]))
-    return Scenario(cases.key, cases.unit, nan, nan, nan, nan, nan, *people, nan, nan, cases.residual_df)
+    return Scenario(cases.key, cases.unit, nan, nan, nan, nan, nan, *people, nan, nan, cases.residual_df, why)
 
 
 def _reckoned(cases: Cases, changes: Mapping[str, Change], form: Form, sample: Sample, level: float) -> Scenario:

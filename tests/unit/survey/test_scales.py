@@ -160,13 +160,18 @@ def test_a_studys_tables_keep_the_contract(tmp_path) -> None:
         **{item: np.round(3 + factor + 0.8 * rng.standard_normal(n)).clip(1, 5) for item in red_tape.items},
         pressure_blame=np.nan,
     )
-    table = scales_table(officials, answers, study=study, periods={"2025Q4": ["2025Q4"], "2024Q4": ["2024Q4"]})
+    periods = {"2025Q4": ["2025Q4"], "2024Q4": ["2024Q4"]}
+    table, impossible = scales_table(officials, answers, study=study, periods=periods)
+    assert impossible["red_tape.2024Q4"] == "nobody answered all of its items"
+    assert "red_tape.2025Q4" not in impossible
     assert table["measure"].tolist() == ["red_tape_alpha", "red_tape_omega", *["red_tape_item_rest"] * 3]
     assert table["category"].tolist()[2:] == list(red_tape.items)
     assert table.loc[0, "ci_low"] < table.loc[0, "estimate"] < table.loc[0, "ci_high"]
-    tried = invariance_table(officials, answers, study=study, groups=["tier", "quarter"], period="2025Q4",
+    tried, why = invariance_table(officials, answers, study=study, groups=["tier", "quarter"], period="2025Q4",
                              scales=[red_tape])  # fmt: skip
     outcomes = tried.set_index("category")["outcome"]
-    assert outcomes["quarter.configural"] == "cannot_tell"  # one quarter is nothing to compare
+    assert outcomes["quarter.configural"] == "cannot_tell"
+    assert list(why) == ["red_tape.quarter"]
+    assert "one group is nothing to compare" in why["red_tape.quarter"]
     assert outcomes[["tier.configural", "tier.metric"]].tolist() == ["holds", "holds"]
     assert (tried.loc[tried["category"].str.startswith("tier"), "n"] == n).all()

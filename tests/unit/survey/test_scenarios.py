@@ -1,9 +1,12 @@
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from test_what_drives_hours import DRIVERS, QUARTERS, officials, with_drivers
 
+from analysis_lib import cli, pipeline
 from analysis_lib.errors import InputRejected, UsageError
 from analysis_lib.study import Study
 from analysis_lib.survey.driver_plan import read_drivers
@@ -38,6 +41,21 @@ class TestChangesAsAPersonWritesThem:
 
     def test_nothing_falls_below_zero_by_taking_away(self):
         assert Change("plus", -2.0).applied(np.array([0.0, 1.0, 5.0])).tolist() == [0.0, 0.0, 3.0]
+
+
+def test_the_command_tells_declared_scenarios_and_others(study, monkeypatch, capsys):
+    monkeypatch.setattr(pipeline, "load_officials", lambda _run: officials(noise=1.0))
+    monkeypatch.setattr(pipeline, "periods", lambda _run: SimpleNamespace(pooled={"2026Q1–2026Q2": QUARTERS}))
+    for arguments, said in (([], "Half the meetings"), (["--halve", "meetings_attended"], "meetings_attended=-50%")):
+        monkeypatch.setattr(
+            sys, "argv", ["jianfu", "scenario", "--study", str(study.root), "--quarter", "2026Q2", *arguments]
+        )
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert not stopped.value.code
+        assert said in out
+        assert "association, not effect" in err
 
 
 class TestWhatTheModelGives:
@@ -104,9 +122,26 @@ class TestWhatTheModelGives:
             scenario(officials(), parse_changes("tier=-50%"), study=study, quarters=QUARTERS)
 
     def test_declared_scenarios_come_as_rows(self, study):
-        rows = declared_scenarios(officials(noise=1.0), study=study, period="2026Q1–2026Q2", quarters=QUARTERS)
+        rows, impossible = declared_scenarios(
+            officials(noise=1.0), study=study, period="2026Q1–2026Q2", quarters=QUARTERS
+        )
+        assert impossible == {}
         assert rows["category"].tolist() == ["fewer", "fewer.affected", "fewer.outside"] * 2
         assert (rows.loc[rows["category"] == "fewer", "ci_high"] < 0).all()
+
+    def test_why_there_are_none_is_said(self, study, tmp_path):
+        asked = {"period": "2026Q1–2026Q2", "quarters": QUARTERS}
+        silent = officials(noise=1.0).assign(meetings_attended=np.nan)
+        few, why = declared_scenarios(silent, study=study, **asked)
+        assert few.empty
+        assert set(why.values()) == {"too few people answered everything that its model asks"}
+        none, why = declared_scenarios(officials(), study=with_drivers(tmp_path / "undeclared", DRIVERS), **asked)
+        assert none.empty
+        assert why == {"drivers.toml": "no scenario is declared"}
+        same = officials(noise=1.0).assign(documents_received=lambda rows: 2 * rows["meetings_attended"])
+        unfit, why = declared_scenarios(same, study=study, **asked)
+        assert unfit["estimate"].isna().all()
+        assert all(why.values())
 
     def test_two_scenarios_of_one_id_are_refused(self, tmp_path):
         with pytest.raises(InputRejected, match="same id"):
