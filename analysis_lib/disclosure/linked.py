@@ -378,7 +378,7 @@ class _System:
         for variable, target in self.targets:
             key = same + variable.to_bytes(8) + np.float64(target.needed).tobytes()
             if key not in known:
-                width = self._traded(variable)
+                width = max(self._traded(variable), self._reached(variable))
                 known[key] = width if width >= target.needed else self._width(variable, target.needed)
             if known[key] < target.needed:
                 yield replace(target, width=known[key])
@@ -447,6 +447,16 @@ class _System:
             down = min(down, (below if speed > 0 else above) / abs(speed))
         return up + down
 
+    @cached_property
+    def _fitting(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest value of each number among the solutions that were found so far: all of them fit."""
+        return self.true.copy(), self.true.copy()
+
+    def _reached(self, variable: int) -> float:
+        """A width that solutions for other numbers attain; it spares most programmes."""
+        smallest, largest = self._fitting
+        return float(largest[variable] - smallest[variable])
+
     def _width(self, variable: int, needed: float) -> float:
         """Largest less smallest value of a variable that fits everything known; a part of it where that is enough."""
         width = 0.0
@@ -466,6 +476,8 @@ class _System:
                 raise PublicationBlocked(
                     f"what is published cannot be audited: {found.message}", where="disclosure", fix="report this"
                 )
+            for extreme, of in zip(self._fitting, (np.minimum, np.maximum), strict=True):
+                of(extreme, found.x, out=extreme)
             width += abs(sign * found.fun - self.true[variable])
             if width >= needed:
                 break

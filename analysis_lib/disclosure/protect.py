@@ -129,14 +129,15 @@ class ProtectedTable:
         """Read what `to_json` wrote; raises `InputRejected` for anything else."""
         try:
             content = json.loads(text)
-            frame = pd.DataFrame(content["rows"], columns=content["columns"])
-            name = str(content["name"])
-            table = _typed(frame)
+            names, name = content["columns"], str(content["name"])
+            columns = zip(*content["rows"], strict=True) if content["rows"] else ([] for _ in names)
+            typed = {each: pd.Series(list(of), dtype=_kind(each)) for each, of in zip(names, columns, strict=True)}
+            table = _typed(pd.DataFrame(typed, copy=False))
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise InputRejected("not a protected table", where="results", fix="run the quarter again") from error
-        hidden = table["mark"].isin([policy.NOT_RELIABLE, policy.WITHHELD])
+        hidden = table["mark"].isin([policy.NOT_RELIABLE, policy.WITHHELD]).to_numpy()
         numbers = [name for name in (*_NUMBERS, *FIGURES) if name in table.columns]
-        if not set(table["mark"]) <= MARKS or table.loc[hidden, numbers].notna().any(axis=None):
+        if not set(table["mark"]) <= MARKS or table[numbers].notna().to_numpy()[hidden].any():
             raise InputRejected("not a protected table", where=f"results/{name}", fix="run the quarter again")
         return cls(name, table, _GATE)
 
@@ -191,5 +192,9 @@ def _hidden(table: pd.DataFrame) -> pd.DataFrame:
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     columns = [*COLUMNS, *(name for name in (*TEXTS, *FIGURES) if name in table.columns)]
-    kinds = dict.fromkeys(columns, "str") | dict.fromkeys([*_NUMBERS, *FIGURES], "float64") | {"n": "Int64"}
-    return table[columns].astype({name: kinds[name] for name in columns})
+    return table[columns].astype({name: _kind(name) for name in columns})
+
+
+def _kind(column: str) -> str:
+    """Type of a column of a protected table."""
+    return "Int64" if column == "n" else "float64" if column in (*_NUMBERS, *FIGURES) else "str"

@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ MANIFEST = "release.json"
 RESULTS = "results"
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")
 _NAME = re.compile(r"(\d{4}Q[1-4])/r([1-9]\d*)")
+SYNCED_AT_ONCE = 8  # files
 BUILDING = ".building-"  # start of the names of folders that are not complete yet
 
 Results = dict[str, dict[str, ProtectedTable]]
@@ -217,32 +219,27 @@ def release_files(
     study: Study, quarter: Quarter, results: Results, number: int, spread: Callable[..., Iterable[Any]]
 ) -> dict[str, Content]:
     """Relative path → content of everything in a release but its manifest; see `build_release`."""
-    reports = reports_of(study, quarter, results, number)
-    asked = [
-        (report, page, language)
-        for report in reports
-        for page in pages_of(report)
-        for language in study.config.publishing.languages
-    ]
+    reports, languages = reports_of(study, quarter, results, number), study.config.publishing.languages
+    asked = [(report, page, language) for report in reports for page in pages_of(report) for language in languages]
+    tables = [(report, table) for report in reports for table in report.tables.values()]
+    about = {"study": study, "quarter": quarter, "number": number}
+    # All is begun before anything is waited for, and what takes longest first.
+    books = spread(partial(workbook_bytes, [table for _, table in tables], **about), languages)
     drawn = zip(asked, spread(render_page, *zip(*asked, strict=True)), strict=True)
+    texts = spread(partial(csv_text, study=study), [table for _, table in tables])
     files: dict[str, Content] = {
         f"{language}/{quarter}/{''.join(f'{part}/' for part in _address(report, page))}index.html": text
         for (report, page, language), text in drawn
     }
-    tables = [(report, table) for report in reports for table in report.tables.values()]
-    texts = spread(partial(csv_text, study=study), [table for _, table in tables])
     downloads = {
         pages.download_name(table.name, report.region): text
         for (report, table), text in zip(tables, texts, strict=True)
     }
     files |= {f"data/{quarter}/{name}": text for name, text in downloads.items()}
-    about = {"study": study, "quarter": quarter, "number": number}
     files[f"data/{quarter}/{data_page.PACKAGE}"] = data_page.data_package(reports, downloads, **about)
     sizes = {name: len(text.encode()) for name, text in downloads.items()}
-    for language in study.config.publishing.languages:
+    for language in languages:
         files[f"{language}/{quarter}/{pages.DATA}/index.html"] = data_page.render_data(reports, sizes, language)
-    languages = study.config.publishing.languages
-    books = spread(partial(workbook_bytes, [table for _, table in tables], **about), languages)
     files |= {
         f"data/{quarter}/{pages.workbook_name(quarter, each)}": book
         for each, book in zip(languages, books, strict=True)
@@ -380,7 +377,7 @@ def sync_tree(folder: Path) -> None:
     A file that another folder shows too reached the disk with that one.
     """
     paths = sorted(folder.rglob("*"))
-    for path in (path for path in paths if path.is_file() and path.stat().st_nlink == 1):
-        sync(path)
+    with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:  # the disk waits for itself, not for us
+        list(pool.map(sync, [path for path in paths if path.is_file() and path.stat().st_nlink == 1]))
     for path in reversed([folder.parent, folder, *(path for path in paths if path.is_dir())]):
         sync(path)

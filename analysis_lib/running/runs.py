@@ -123,14 +123,16 @@ def run_quarters(
         After Ctrl-C or SIGTERM, with everything tidied.
     """
     started = time.monotonic()
-    suite = suite or Suite.find()
+    suite, ledger = suite or Suite.find(), Ledger(study.ledger)
+    units = [unit for quarter in quarters for unit in units_of(suite, study, quarter, as_of)]
+    if any(ledger.last_ending(unit.id) is None for unit in units):
+        start_fork_server()  # surely needed: it imports while this process plans
     planned = plan_quarters(study, quarters, as_of, suite)
     must_run = sorted((each for each in planned if each.due), key=lambda each: each.unit.quarter)
     to_run = select(must_run) if select else must_run
     up_to_date, left = len(planned) - len(must_run), len(must_run) - len(to_run)
     if not to_run:
         return RunResult("", [], up_to_date, time.monotonic() - started, left)
-    ledger = Ledger(study.ledger)
     run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     about: dict[str, Any] = {"run_id": run_id, "quarters": sorted({str(each.unit.quarter) for each in to_run})}
     notify(study, "start", progress, **about, units=len(to_run))
