@@ -42,6 +42,9 @@ ENVIRONMENT = {
     # Read when matplotlib is imported, long before the kernel would say the same.
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
+# Two signals at once may both be taken by threads of libraries, which wakes nobody: Python calls a handler in the main
+# thread alone, once that does something.
+LONGEST_SLEEP_SECONDS = 0.5
 GRACE_SECONDS = 5.0  # beyond its limit, for a unit to notice the limit itself and save its notebook
 
 
@@ -126,7 +129,7 @@ class LocalExecutor:
                 while waiting and len(running) < self.workers:
                     running.append(_start(waiting.popleft()))
                 patience = max(0.0, min(unit.ends for unit in running) - time.monotonic())
-                ready = connection.wait([unit.reader for unit in running], timeout=patience)
+                ready = connection.wait([unit.reader for unit in running], timeout=min(patience, LONGEST_SLEEP_SECONDS))
                 for unit in list(running):
                     outcome = _outcome(unit, unit.reader in ready)
                     if outcome is not None:

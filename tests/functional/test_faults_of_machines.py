@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -204,11 +203,10 @@ def test_f21_a_run_that_is_stopped_twice_still_stops_tidily(study: Study, tmp_pa
     while not (tmp_path / "here-study-2026Q3").exists():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.1)  # two at the very same moment are an open point
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    # The second may meet a process that has tidied up and is leaving.
-    assert process.returncode in (143, -signal.SIGINT), err
+    # Either may come first; the other may meet a process that has tidied up and is leaving.
+    assert process.returncode in (143, 130, -signal.SIGINT, -signal.SIGTERM), err
     assert "the same command resumes what is left" in err
     assert "Traceback" not in err
     assert last_ending(study, "01-slow")[0] == "interrupted"

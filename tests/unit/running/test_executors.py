@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from tiny_suite import HAND_OVER, executed, write_notebook
 
+from analysis_lib.errors import Interrupted
 from analysis_lib.running import executors
-from analysis_lib.running.executors import LocalExecutor, warm_workers
+from analysis_lib.running.executors import LocalExecutor, stopping_on_signals, warm_workers
 from analysis_lib.running.units import Job, Outcome
 
 PLOT = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);"
@@ -75,6 +80,36 @@ def test_closing_the_iterator_ends_what_still_runs(tmp_path: Path) -> None:
     outcomes.close()
     assert (job.unit_id, outcome.kind) == ("quick", "ok")
     assert [each.unit_id for each in executor.in_flight] == ["slow"]
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]])
+def test_a_signal_that_a_thread_of_a_library_takes_stops_the_run_too(
+    tmp_path: Path, signals: list[signal.Signals]
+) -> None:
+    executor = LocalExecutor(1)
+    executors.start_fork_server()  # before signals are blocked, which its units would inherit
+    over = threading.Event()
+    library = threading.Thread(target=over.wait, daemon=True)
+    library.start()
+
+    def strike() -> None:
+        while not (tmp_path / "here").exists():
+            time.sleep(0.05)
+        for each in signals:
+            os.kill(os.getpid(), each)
+
+    # The main thread is deaf, so that it is a thread of a library that takes them and wakes nobody.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        with pytest.raises(Interrupted), stopping_on_signals():
+            threading.Thread(target=strike, daemon=True).start()
+            cells = ["open('here', 'w'); import time; time.sleep(20)", "open('ended', 'w')"]
+            list(executor.run([a_job(tmp_path, "slow", cells)]))
+    finally:
+        over.set()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    assert [each.unit_id for each in executor.in_flight] == ["slow"]
+    assert not (tmp_path / "ended").exists()
 
 
 def test_warm_workers_are_a_map_that_keeps_the_order() -> None:
