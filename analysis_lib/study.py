@@ -346,6 +346,8 @@ class Running(Section):
     )
     workers: int = Field(0, ge=0, description="units at a time; 0: one per core")
     unit_seconds: int = Field(600, gt=0, description="wall-clock limit of a unit")
+    input_memory_mb: int = Field(4096, ge=256, description="memory that reading one file of a drop may take, in MiB")
+    input_seconds: int = Field(600, gt=0, description="time that reading one file may take, of processor and clock")
     notify: Notify = Notify()  # pyright: ignore[reportCallIssue]
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from analysis_lib.errors import InputRejected, did_you_mean
-from analysis_lib.study import Study, read_toml
+
+if TYPE_CHECKING:
+    from analysis_lib.study import Study
 
 Grain = Literal["sample", "respondents", "diary_days", "episodes", "slots", "day_totals"]
 ColumnType = Literal[
@@ -203,6 +205,8 @@ def read_instrument(study: Study, version: str) -> Instrument:
     InputRejected
         For an unknown version, an unknown key, a wrong type, or an instrument that contradicts itself.
     """
+    from analysis_lib.study import read_toml  # slow to import, and the process that reads files does without
+
     folder = study.reference / "instruments"
     path = folder / f"{version}.toml"
     known = [file.stem for file in folder.glob("*.toml")]

@@ -15,8 +15,9 @@ from analysis_lib.ingest import checks
 from analysis_lib.ingest.checks import DAY, DROP, ROW, SOURCE, SUBMISSION, Problems
 from analysis_lib.ingest.corrections import apply_corrections, read_corrections
 from analysis_lib.ingest.instruments import NEEDED, ColumnType, Instrument, read_instrument
-from analysis_lib.ingest.platforms import read_raw
+from analysis_lib.ingest.platforms.confined import Limits
 from analysis_lib.ingest.platforms.raw import RawTable
+from analysis_lib.ingest.platforms.registry import read_raw
 from analysis_lib.ingest.platforms.slots import collapse
 from analysis_lib.ingest.values import MINUTES_PER_DAY, Reading, Vocabulary, is_ambiguous_date, is_damaged_id, read_cell
 from analysis_lib.quarters import Quarter
@@ -100,6 +101,7 @@ def _read_drops(
     frames: dict[str, list[pl.DataFrame]] = defaultdict(list)
     types: dict[str, ColumnType] = {}
     activities = frozenset(read_reference_csv(study.reference / "activities.csv", ["code"])["code"])
+    limits = Limits(study.config.running.input_memory_mb, study.config.running.input_seconds)
     for position, drop in enumerate(drops):
         instrument = read_instrument(study, drop.instrument)
         vocabulary = Vocabulary.of(
@@ -112,7 +114,7 @@ def _read_drops(
         )
         with _can_be_replaced(drop):
             verify_drop(drop)
-            tables = read_raw(drop, instrument, problems)
+            tables = read_raw(drop, instrument, problems, limits)
         for raw in tables:
             for name, column in raw.specs.items():
                 if types.setdefault(name, column.type) != column.type:

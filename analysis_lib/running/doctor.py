@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from analysis_lib.errors import JianfuError
+from analysis_lib.ingest.platforms.confined import CAN_CONFINE, LIMITS_MEMORY
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.running.drift import LOCK_FILE, compare_packages
 from analysis_lib.running.runs import ENOUGH_BYTES
@@ -26,8 +27,8 @@ class Finding:
 
 
 def examine(study: Study) -> list[Finding]:
-    """Look at Python, packages, fonts, disk and ledger."""
-    return [_python(), _packages(), _fonts(), _disk(study), _ledger(study)]
+    """Look at Python, packages, fonts, disk, the limits of what reads files, and the ledger."""
+    return [_python(), _packages(), _fonts(), _disk(study), _limits(study), _ledger(study)]
 
 
 def _python() -> Finding:
@@ -54,6 +55,14 @@ def _fonts() -> Finding:
 def _disk(study: Study) -> Finding:
     free = shutil.disk_usage(study.root).free
     return Finding("disk", free >= ENOUGH_BYTES, f"{free / 1e9:.1f} GB free")
+
+
+def _limits(study: Study) -> Finding:
+    """What holds the reading of a file from outside; a platform that lacks some of it is no reason not to go on."""
+    running = study.config.running
+    memory = f"{running.input_memory_mb} MiB" if LIMITS_MEMORY else "no limit of memory on this platform"
+    limits = f"a process of its own, {memory}, {running.input_seconds} s"
+    return Finding("files read in", True, limits if CAN_CONFINE else "this process, limited by size alone")
 
 
 def _ledger(study: Study) -> Finding:

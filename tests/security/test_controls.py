@@ -239,6 +239,20 @@ def test_x11_a_page_is_named_by_a_code_only(tmp_path: Path, name: str) -> None:
     assert not list(study.reports.rglob("*.html")) if study.reports.is_dir() else True
 
 
+def test_x08_no_file_from_outside_is_parsed_in_the_process_that_asks() -> None:
+    parsers = {"read_table", "read_delimited", "read_workbook", "CalamineWorkbook", "pacsv"}
+    used = {
+        path.name
+        for path in LIBRARY
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for name in node.names
+        if {name.name.rpartition(".")[2], name.asname} & parsers
+    }
+    inside, of_our_own = {"files.py", "delimited.py", "workbooks.py"}, {"formats.py"}
+    assert used - inside - of_our_own == {"confined.py"}, "it reads by itself only where a platform has no limits"
+
+
 def test_x12_what_a_link_leads_to_is_not_received(tmp_path: Path) -> None:
     study = write_combined_study(tmp_path / "s")
     secret, link = tmp_path / "secret.csv", tmp_path / "answers.csv"

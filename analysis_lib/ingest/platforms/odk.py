@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
 
 from analysis_lib.errors import InputRejected
 from analysis_lib.ingest.checks import Problems
-from analysis_lib.ingest.instruments import FileSpec, Instrument
-from analysis_lib.ingest.platforms.raw import RawTable, numbered, raw_table, read_files
+from analysis_lib.ingest.instruments import FileSpec
+from analysis_lib.ingest.platforms.raw import RawTable, ReadFile, numbered, raw_table
 from analysis_lib.ingest.platforms.texts import TextTable
-from analysis_lib.tables.drops import Drop
 
 
-def read(drop: Drop, instrument: Instrument, problems: Problems) -> list[RawTable]:
+def read(files: Iterable[ReadFile], problems: Problems) -> list[RawTable]:
     """Submissions as they are; rows of repeat groups carry the number of their submission.
 
     Raises
@@ -23,19 +23,19 @@ def read(drop: Drop, instrument: Instrument, problems: Problems) -> list[RawTabl
     InputRejected
         When a repeat group comes without the file that it belongs to.
     """
-    files = {role: (spec, table, source) for role, spec, table, source in read_files(drop, instrument, problems)}
+    by_role = {file.role: file for file in files}
     tables = []
-    for role, (spec, table, source) in files.items():
+    for role, spec, table, source in by_role.values():
         if not spec.parent:
             tables.append(_submissions(spec, table, source, problems))
             continue
-        if spec.parent not in files:
+        if spec.parent not in by_role:
             raise InputRejected(
                 f"the file {role!r} is a repeat group of {spec.parent!r}, which is not in the drop",
-                where=drop.id,
+                where=problems.sources[source].drop,
                 fix="receive both files together",
             )
-        tables.append(_repeats(spec, table, source, files[spec.parent], problems))
+        tables.append(_repeats(spec, table, source, by_role[spec.parent], problems))
     return tables
 
 
@@ -57,11 +57,8 @@ def _submissions(spec: FileSpec, table: TextTable, source: int, problems: Proble
     )
 
 
-def _repeats(
-    spec: FileSpec, table: TextTable, source: int, parent: tuple[FileSpec, TextTable, int], problems: Problems
-) -> RawTable:
-    parent_spec, parent_table, parent_source = parent
-    keys = parent_table.columns[parent_spec.key].dictionary.to_pylist()
+def _repeats(spec: FileSpec, table: TextTable, source: int, parent: ReadFile, problems: Problems) -> RawTable:
+    keys = parent.table.columns[parent.spec.key].dictionary.to_pylist()
     number = {key: position for position, key in enumerate(keys)}
     pointers = table.columns[spec.parent_key]
     by_text = np.array([number.get(key, -1) for key in pointers.dictionary.to_pylist()], dtype=np.int64)
@@ -75,6 +72,6 @@ def _repeats(
         raw,
         columns={name: values.filter(pa.array(has_parent)) for name, values in raw.columns.items()},
         rows=raw.rows[has_parent],
-        submissions=numbered(submissions[has_parent], parent_source),
+        submissions=numbered(submissions[has_parent], parent.source),
         has_parent=True,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from analysis_lib.ingest.checks import Problems
-from analysis_lib.ingest.instruments import Instrument
-from analysis_lib.ingest.platforms.raw import RawTable, raw_table, read_files
-from analysis_lib.tables.drops import Drop
+from analysis_lib.ingest.platforms.raw import RawTable, ReadFile, raw_table
 
 
-def read(drop: Drop, instrument: Instrument, problems: Problems) -> list[RawTable]:
+def read(files: Iterable[ReadFile], _problems: Problems) -> list[RawTable]:
     """Every file as it is."""
-    return [raw_table(spec, table, source) for _, spec, table, source in read_files(drop, instrument, problems)]
+    return [raw_table(file.spec, file.table, file.source) for file in files]

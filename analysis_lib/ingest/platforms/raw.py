@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import pyarrow as pa
 from analysis_lib.errors import InputRejected, did_you_mean
 from analysis_lib.ingest.checks import ROW, SOURCE, Problems
 from analysis_lib.ingest.instruments import BLOCK, Column, FileSpec, Grain, Instrument
-from analysis_lib.ingest.platforms.files import read_table
+from analysis_lib.ingest.platforms.confined import Limits, read_confined
 from analysis_lib.ingest.platforms.texts import TextTable, texts
 from analysis_lib.tables.drops import Drop
 
@@ -70,10 +71,17 @@ class RawTable:
         return pl.Series([header.replace(BLOCK, str(block)) for block in self.blocks[where]], dtype=pl.String)
 
 
-def read_files(
-    drop: Drop, instrument: Instrument, problems: Problems
-) -> Iterator[tuple[str, FileSpec, TextTable, int]]:
-    """Every file of a drop: its role, its part of the instrument, its texts, its position among the sources.
+class ReadFile(NamedTuple):
+    """A file of a drop: its role, its part of the instrument, its texts, its position among the sources."""
+
+    role: str
+    spec: FileSpec
+    table: TextTable
+    source: int
+
+
+def read_files(drop: Drop, instrument: Instrument, problems: Problems, limits: Limits) -> Iterator[ReadFile]:
+    """Every file of a drop, read within the limits.
 
     Raises
     ------
@@ -89,7 +97,7 @@ def read_files(
                 fix=did_you_mean(file.role, instrument.files),
             )
         try:
-            table = read_table(file.path, spec)
+            table = read_confined(file.path, spec, limits)
         except InputRejected as error:
             raise InputRejected(error.what, where=f"{drop.id}/{file.path.name}", fix=error.fix) from error
         source = problems.register(drop.id, file.path.name, table.sheet)
@@ -102,7 +110,7 @@ def read_files(
             "row_rejected",
             "fewer fields than headers",
         )
-        yield file.role, spec, table, source
+        yield ReadFile(file.role, spec, table, source)
 
 
 def raw_table(spec: FileSpec, table: TextTable, source: int, *, submissions: np.ndarray | None = None) -> RawTable:

@@ -7,19 +7,21 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis_lib.errors import InputRejected, did_you_mean
-from analysis_lib.ingest.checks import Action
 from analysis_lib.ingest.instruments import FileSpec
+
+if TYPE_CHECKING:
+    from analysis_lib.ingest.checks import Action  # its libraries are slow to import
 
 TEXTS = pa.dictionary(pa.int32(), pa.string())
 TITLE_LINES = 10  # lines above a header that are looked through
-Note = tuple[str, Action, str]  # rule, action, message
+Note = tuple[str, "Action", str]  # rule, action, message
 
 
 @dataclass(frozen=True)

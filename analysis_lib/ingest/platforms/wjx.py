@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 
 from analysis_lib.ingest.checks import Problems
-from analysis_lib.ingest.instruments import BLOCK, FileSpec, Instrument
-from analysis_lib.ingest.platforms.raw import RawTable, numbered, raw_table, read_files
+from analysis_lib.ingest.instruments import BLOCK, FileSpec
+from analysis_lib.ingest.platforms.raw import RawTable, ReadFile, numbered, raw_table
 from analysis_lib.ingest.platforms.texts import TextTable, texts
-from analysis_lib.tables.drops import Drop
 
 
-def read(drop: Drop, instrument: Instrument, problems: Problems) -> list[RawTable]:
+def read(files: Iterable[ReadFile], _problems: Problems) -> list[RawTable]:
     """Answer sheets as respondents or diary days, blocks as episodes of their sheet."""
     tables = []
-    for _, spec, table, source in read_files(drop, instrument, problems):
+    for _, spec, table, source in files:
         sheets = np.arange(len(table.rows))
         tables.append(raw_table(spec, table, source, submissions=sheets))
         if spec.blocks:
