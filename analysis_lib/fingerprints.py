@@ -22,6 +22,7 @@ def fingerprint(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:LENGTH]
 
 
+@cache  # a unit asks for the same code once per quarter and table
 def code_fingerprint(*modules: str) -> str:
     """Hash of what modules or packages of ``analysis_lib`` do: of their code without comments, docstrings and layout.
 

@@ -6,15 +6,18 @@ One function per stage, no arithmetic. Notebooks load their tables here; the com
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from analysis_lib.errors import InputRejected
-from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint
+from analysis_lib.fingerprints import code_fingerprint, files_fingerprint, fingerprint, reached_code
 from analysis_lib.ingest.tidy import ingest_quarter
 from analysis_lib.parameters import RunParameters
 from analysis_lib.quality.flags import Wave
@@ -29,6 +32,7 @@ from analysis_lib.time_use.diaries import day_activities, read_special_days
 
 TIDY_TABLES = ["sample", "respondents", "episodes", "day_totals", "counts", "problems"]
 MEASURED_TABLES = ["official_quarters", "diary_days", "problems"]
+CALCULATING = ["numpy", "pandas", "scipy", "statsmodels"]  # packages whose other version may give other digits
 YEAR = 4  # quarters
 
 
@@ -181,6 +185,30 @@ def load_past(run: RunParameters, name: str) -> pd.DataFrame:
     return pd.concat([store.read(name, quarter, made_from(store, quarter)) for quarter in past], ignore_index=True)
 
 
+def made_once(run: RunParameters, module: str, make: Callable[[], dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """Tables that several notebooks of a quarter need: the first that asks makes them, others wait for it and read.
+
+    Parameters
+    ----------
+    run : RunParameters
+        What is asked; its region makes no difference.
+    module : str
+        Full name of the module that makes them. With all the code that it reaches, the data, the settings and the
+        packages that calculate it says what they are made from.
+    make : callable
+        Makes them: name → table, of the contract of that name, or ``estimates`` where there is none.
+    """
+    store = Store(run.study, run.as_of)
+    made_from = _made_once_fingerprint(run, module)
+    if not store.has(run.quarter, made_from):
+        folder = store.folder(run.quarter, made_from)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{made_from}.lock")):
+            if not store.has(run.quarter, made_from):
+                store.write(run.quarter, made_from, make())
+    return store.read_all(run.quarter, made_from)
+
+
 def load_wave(run: RunParameters) -> Wave:
     """The returns of the quarter under report, to be held against what honest ones look like."""
     return Wave(load(run, "respondents"), load(run, "episodes"), load(run, "diary_days"))
@@ -261,6 +289,17 @@ def measured_fingerprint(store: Store, quarter: Quarter) -> str:
         store.study.config.design.model_dump_json(),
         code_fingerprint("time_use", "survey.weighting", "survey.calibration", "measures"),
     )
+
+
+def _made_once_fingerprint(run: RunParameters, module: str) -> str:
+    """What tables made once are made from."""
+    parts = {
+        **data_parts(run.study, run.quarter, run.as_of),
+        **reached_code([module]),
+        **{name: version(name) for name in CALCULATING},
+        "settings": run.study.config.model_dump_json(exclude={"running", "publishing"}),
+    }
+    return fingerprint(module, json.dumps(parts, sort_keys=True, ensure_ascii=False))
 
 
 def data_parts(study: Study, quarter: Quarter, as_of: dt.date | None = None) -> dict[str, str]:

@@ -37,6 +37,8 @@ LATE = [
 # jsonschema compiles a grammar of web addresses, for as long as all of pandas takes, when it finds this package;
 # notebooks hold no address to check.
 sys.modules["rfc3987_syntax"] = None  # pyright: ignore[reportArgumentType]
+# Every kernel would import a debugger, for as long as all else that makes it a kernel takes; nobody debugs these.
+sys.modules["debugpy"] = None  # pyright: ignore[reportArgumentType]
 
 suite = Suite.find()
 for module in [
@@ -51,6 +53,6 @@ for module in [
 # hashes of the code that tables are rebuilt by.
 contracts.check(contracts.blank("estimates"), "estimates")
 style.register_fonts()
-reached_code(["analysis_lib.pipeline"])
+reached_code(["analysis_lib.briefs", "analysis_lib.followed"])
 # What is there now stays for good: the collector of a forked unit need not touch, and so copy, its pages.
 gc.freeze()

@@ -185,6 +185,9 @@ CONTRACTS: dict[str, Contract] = {
         dict(_PERSON),
         extra=True,
     ),
+    "impossible": _contract(
+        "reform, measure or account that cannot be followed", ["what"], {"what": _text(), "why": _text()}
+    ),
     "estimates": _contract(
         "measure × statistic × domain (region, by = category) × period",
         ESTIMATE_KEY,

@@ -304,13 +304,14 @@ class Store:
         return (self.folder(quarter, fingerprint) / "complete").is_file()
 
     def write(self, quarter: Quarter, fingerprint: str, tables: dict[str, pd.DataFrame]) -> None:
-        """Check tables against their contracts and write them all or none."""
+        """Check tables against their contracts and write them all or none; one without a contract holds estimates."""
         final = self.folder(quarter, fingerprint)
         final.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=final.parent, prefix=".writing-"))
         try:
             for name, frame in tables.items():
-                contracts.check(frame, name).to_parquet(staging / f"{name}.parquet", index=False)
+                contract = name if name in contracts.CONTRACTS else "estimates"
+                contracts.check(frame, contract).to_parquet(staging / f"{name}.parquet", index=False)
             (staging / "complete").touch()
             if final.exists():
                 shutil.rmtree(final)
@@ -322,6 +323,10 @@ class Store:
         """Read a rebuilt table."""
         path = self._table(name, quarter, fingerprint)
         return pd.read_parquet(path)
+
+    def read_all(self, quarter: Quarter, fingerprint: str) -> dict[str, pd.DataFrame]:
+        """Read every table of a quarter with a fingerprint, by name."""
+        return {path.stem: pd.read_parquet(path) for path in self.folder(quarter, fingerprint).glob("*.parquet")}
 
     def scan(self, name: str, quarter: Quarter, fingerprint: str) -> pl.LazyFrame:
         """Scan a rebuilt table lazily, for tables too large to hold."""
