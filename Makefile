@@ -1,4 +1,4 @@
-# make assess | test | bench | certify | gates | lab | lock | clean. Needs Python 3.11 or newer, make and git; everything else it installs
+# make assess | test | bench | certify | gates | audit | lab | lock | clean. Needs Python 3.11 or newer, make and git; everything else it installs
 # into .venv from the lock files, checked by their hashes.
 
 VENV := .venv
@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 JIANFU_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 UV := 0.13.9
+PIP_AUDIT := 2.10.1
 
-.PHONY: assess test bench certify gates lab setup lock clean
+.PHONY: assess test bench certify gates audit lab setup lock clean
 
 assess: $(VENV)/run.stamp
 	@$(BIN)/jianfu assess $(JIANFU_FLAGS)
@@ -31,6 +32,12 @@ STUDY ?= data
 
 gates: $(VENV)/test.stamp
 	$(BIN)/python tests/certify/quality_gates.py $(STUDY)
+
+# Known vulnerabilities of locked packages: exit 1 when there are any, 7 when no source of advisories answered.
+audit: | $(VENV)/bin/python
+	@$(BIN)/python -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit==$(PIP_AUDIT)"
+	@$(BIN)/python tests/certify/audit.py .venv-audit/bin/pip-audit
 
 lab: $(VENV)/run.stamp
 	$(BIN)/jupyter lab notebooks
@@ -65,4 +72,4 @@ compile = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.1
 	--no-emit-index-url --no-header --no-annotate pyproject.toml $(1) -o $(2)
 
 clean:
-	rm -rf $(VENV) .venv-lock build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-lock .venv-audit build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

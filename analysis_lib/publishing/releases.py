@@ -37,6 +37,7 @@ from analysis_lib.tables.drops import file_sha256
 from analysis_lib.tables.store import sync
 
 MANIFEST = "release.json"
+SBOM = "sbom.cdx.json"  # the packages that a release was made with
 RESULTS = "results"
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")
 _NAME = re.compile(r"(\d{4}Q[1-4])/r([1-9]\d*)")
@@ -91,6 +92,7 @@ def build_release(
     *,
     published: int = 0,
     facts: dict[str, Any] | None = None,
+    sbom: str = "",
     spread: Callable[..., Iterable[Any]] = map,
 ) -> Release:
     """Write a quarter's pages, downloads and results, unless the last published release holds the very same.
@@ -105,6 +107,9 @@ def build_release(
         Number of the last release of the quarter that readers have seen; 0 when they saw none.
     facts : dict, optional
         What the manifest says besides: the drops that were read, the state of the quarter.
+    sbom : str
+        The packages that it is made with. Other packages that give the same files make no new release: the one that
+        stands was made with those that it names.
     spread : callable
         A ``map`` over pages, such as one that draws several at a time.
 
@@ -118,7 +123,7 @@ def build_release(
     if (
         last is not None
         and _same_results(results, last)
-        and hashes(release_files(study, quarter, results, published, spread)) == _made_here(last.manifest["files"])
+        and hashes(release_files(study, quarter, results, published, spread)) == made_here(last.manifest["files"])
     ):
         return last
     number = published + 1
@@ -127,14 +132,15 @@ def build_release(
     told = facts or {}
     if (
         (candidate.folder / MANIFEST).is_file()
-        and candidate.manifest | {"files": _made_here(candidate.manifest["files"])}
+        and candidate.manifest | {"files": made_here(candidate.manifest["files"])}
         == json.loads(as_json(_manifest(study, quarter, number, files) | told))
+        and candidate.manifest["files"].get(SBOM) == (sha256(sbom) if sbom else None)
         and not lacks_pdf(study, candidate)
         and not altered(candidate)
     ):
         return candidate
     pdfs, lacking = _pdfs(study, quarter, files, spread)
-    files |= pdfs
+    files |= pdfs | ({SBOM: sbom} if sbom else {})
     manifest = as_json(_manifest(study, quarter, number, files) | told | ({"lacking": lacking} if lacking else {}))
     candidate.folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=candidate.folder.parent, prefix=BUILDING))
@@ -174,9 +180,12 @@ def _pdfs(
         return {}, problem.what
 
 
-def _made_here(files: Mapping[str, str]) -> dict[str, str]:
-    """Hashes of what this package writes itself: a PDF is other bytes with another version of Chromium."""
-    return {path: digest for path, digest in files.items() if not path.endswith(".pdf")}
+def made_here(files: Mapping[str, str]) -> dict[str, str]:
+    """Hashes of what results and this package decide alone.
+
+    A PDF is other bytes with another version of Chromium, and the list of packages names those of its own build.
+    """
+    return {path: digest for path, digest in files.items() if not path.endswith(".pdf") and path != SBOM}
 
 
 def release_of(study: Study, name: str) -> Release:

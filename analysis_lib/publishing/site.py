@@ -21,6 +21,7 @@ from analysis_lib.publishing.releases import (
     BUILDING,
     MANIFEST,
     RESULTS,
+    SBOM,
     Content,
     Release,
     Results,
@@ -273,7 +274,7 @@ def _is_page(path: str) -> bool:
 
 
 def _shown(release: Release) -> list[str]:
-    return [path for path in sorted(release.manifest["files"]) if not path.startswith(f"{RESULTS}/")]
+    return [path for path in sorted(release.manifest["files"]) if not path.startswith(f"{RESULTS}/") and path != SBOM]
 
 
 def _with_navigation(

@@ -116,6 +116,7 @@ def _build(
 ) -> dict[Quarter, Release]:
     # Templates, figures and fonts are not loaded to find that nothing is to do.
     from analysis_lib.publishing.releases import build_release
+    from analysis_lib.running.sbom import bill_of_materials
 
     with stopping_on_signals(), warm_workers(study.config.running.workers or os.cpu_count() or 1) as spread:
         return {
@@ -125,6 +126,7 @@ def _build(
                 results_together(study, units, ledger),
                 published=last_published(ledger, quarter),
                 facts=pinned[quarter],
+                sbom=bill_of_materials(),
                 spread=spread,
             )
             for quarter, units in planned.items()

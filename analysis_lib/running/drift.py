@@ -11,7 +11,8 @@ from functools import cache
 from analysis_lib.running.suite import REPOSITORY
 
 LOCK_FILE = "requirements.lock"
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\\n]+)(.*(?:\n[ \t].*)*)", re.MULTILINE)  # with the lines that go on
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +37,40 @@ def compare_packages() -> Packages | None:
 
     None where there is no lock file. A locked package that is not installed is for another platform or purpose.
     """
-    path = REPOSITORY / LOCK_FILE
-    if not path.is_file():
+    pinned, installed = locked_packages(), installed_packages()
+    if not pinned:
         return None
-    pinned: dict[str, set[str]] = defaultdict(set)
-    for name, version in _PIN.findall(path.read_text(encoding="utf-8")):
-        pinned[_normal(name)].add(version)
-    installed: dict[str, str] = {}
-    for each in importlib.metadata.distributions():
-        installed.setdefault(_normal(each.metadata["Name"]), each.version)  # the first on the path is what is imported
     differing = {
-        name: f"{installed[name]} (lock: {', '.join(sorted(versions))})"
+        name: f"{installed[name].version} (lock: {', '.join(sorted(versions))})"
         for name, versions in sorted(pinned.items())
-        if name in installed and installed[name] not in versions
+        if name in installed and installed[name].version not in versions
     }
     return Packages(len(pinned.keys() & installed) - len(differing), differing)
 
 
-def _normal(name: str) -> str:
+@cache
+def locked_packages() -> dict[str, dict[str, list[str]]]:
+    """Package → version → SHA-256 of each of its files, as the lock file has them; empty where there is none."""
+    path = REPOSITORY / LOCK_FILE
+    pinned: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for pin in _PIN.finditer(path.read_text(encoding="utf-8") if path.is_file() else ""):
+        pinned[normal_name(pin[1])][pin[2]] = _HASH.findall(pin[3])
+    return pinned
+
+
+@cache
+def installed_packages() -> dict[str, importlib.metadata.Distribution]:
+    """Package → what is installed of it: the first on the path is what is imported."""
+    installed: dict[str, importlib.metadata.Distribution] = {}
+    for each in importlib.metadata.distributions():
+        installed.setdefault(normal_name(each.metadata["Name"]), each)
+    return installed
+
+
+def normal_name(name: str) -> str:
+    """The name of a package as indexes compare it.
+
+    >>> normal_name("Pure_Eval")
+    'pure-eval'
+    """
     return re.sub(r"[-_.]+", "-", name).lower()

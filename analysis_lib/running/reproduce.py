@@ -80,7 +80,7 @@ def reproduce(study: Study, release: str, *, now: bool = False, workers: int = 0
         For a notebook that no longer runs.
     """
     from analysis_lib.publishing.changed_numbers import changes_between
-    from analysis_lib.publishing.releases import Release, results_of, sha256
+    from analysis_lib.publishing.releases import Release, made_here, results_of, sha256
 
     facts = _facts(study, release)
     folder = study.reports / release
@@ -91,8 +91,7 @@ def reproduce(study: Study, release: str, *, now: bool = False, workers: int = 0
         results = _rerun(rerun, quarter, workers, progress)
         again = _pages(rerun, quarter, results, number)
     manifest = json.loads((folder / "release.json").read_text(encoding="utf-8"))["files"]
-    # Another version of Chromium prints other bytes; the page behind a PDF is compared.
-    paths = sorted(path for path in {*manifest, *again} if not path.endswith(".pdf"))
+    paths = sorted(made_here(manifest | dict.fromkeys(again, "")))  # of a PDF the page behind it is compared
     differing = [path for path in paths if sha256(again.get(path, "")) != sha256(_bytes(folder / path))]
     released = results_of(Release(quarter, number, folder))
     hours = {"released": _hours(released), "rerun": _hours(results)}

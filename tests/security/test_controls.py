@@ -343,6 +343,12 @@ def test_x17_every_package_is_pinned_by_hash() -> None:
     assert "--require-hashes" in (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 
 
+def test_x17_a_release_is_built_with_its_list_of_packages_and_an_audit_asks_about_each() -> None:
+    assert "sbom=bill_of_materials()" in (REPOSITORY / "analysis_lib" / "running" / "builds.py").read_text()
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^audit:.*\n(\t.*\n)*\t.*tests/certify/audit\.py", makefile, re.MULTILINE)
+
+
 def test_x18_the_documents_tell_how_to_run_jupyter_safely() -> None:
     text = (REPOSITORY / "docs" / "security.md").read_text(encoding="utf-8")
     for word in ("token", "127.0.0.1", "root", "ipc"):

@@ -10,7 +10,7 @@ from sample_results import national_results, protected, regional_results, row
 from sample_study import write_combined_study
 
 from analysis_lib.errors import PublicationBlocked, UsageError
-from analysis_lib.publishing.releases import altered, build_release, release_of
+from analysis_lib.publishing.releases import SBOM, altered, build_release, release_of
 from analysis_lib.publishing.site import SITE, Contents, assemble, swap
 from analysis_lib.quarters import Quarter
 
@@ -230,3 +230,22 @@ def test_a_replaced_release_stays_reachable_and_says_what_became_known(study):
             assert href.startswith("data:") or (each.parent / href.partition("#")[0]).is_file(), (
                 f"{each.relative_to(site)}: {href}"
             )
+
+
+def test_the_list_of_packages_is_part_of_a_release_and_not_of_the_site(study):
+    release = build_release(study, SECOND, small_results(study, SECOND), sbom="{}\n")
+    assert (release.folder / SBOM).read_text() == "{}\n"
+    assert altered(release) == []
+    assert SBOM not in tree(build_site(study).resolve())
+    (release.folder / SBOM).write_text("{ }\n")
+    assert altered(release) == [f"{SBOM} is not what was released"]
+
+
+def test_other_packages_alone_make_no_new_release_but_a_new_candidate(study):
+    results = small_results(study, SECOND)
+    build_release(study, SECOND, results, sbom="old")
+    assert not build_release(study, SECOND, results, sbom="old").is_new
+    candidate = build_release(study, SECOND, results, sbom="new")
+    assert (candidate.is_new, candidate.name, (candidate.folder / SBOM).read_text()) == (True, "2026Q3/r1", "new")
+    published = build_release(study, SECOND, results, published=1, sbom="newer")
+    assert (published.is_new, published.name, (published.folder / SBOM).read_text()) == (False, "2026Q3/r1", "new")
