@@ -20,7 +20,7 @@ was lost, which it never does of a cut that is not told from zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -85,10 +85,10 @@ def certify(repetitions: int = 250, seed: int = 20269) -> pd.DataFrame:
     )
 
 
-def watched(world: Watched, repetitions: int, seed: int) -> pd.DataFrame:
+def watched(world: Watched, repetitions: int, seed: int, effects: Sequence[str] = LOST_OR_NOT) -> pd.DataFrame:
     """False alarms and delay where scatter is assumed, by what is known in each quarter."""
     found = []
-    for scenario in LOST_OR_NOT:
+    for scenario in effects:
         effect = SCENARIOS[scenario][:WATCHED_FOR] * world.cut / CUT
         rng = np.random.default_rng([seed, world.before, int(10 * world.own)])  # the same noise for every scenario
         alarm, last = np.full(repetitions, np.inf), []

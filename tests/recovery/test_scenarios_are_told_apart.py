@@ -55,6 +55,13 @@ def test_a_real_cut_is_kept_where_limits_are_kept_and_intensified_where_they_are
     assert words["recommended: one-form"] == "intensify"
 
 
+def test_a_reform_whose_hours_may_have_gone_elsewhere_is_not_called_untried(said) -> None:
+    words = said("f")
+    assert words["moved"] == "yes"
+    assert words["recommended: fewer-shorter"] == "redesign"
+    assert words["recommended: one-form"] in ("redesign", "cannot_tell")
+
+
 def test_a_relapse_is_seen_and_asks_for_more(said) -> None:
     words = said("e")
     assert words["back"] == "yes"
