@@ -476,6 +476,40 @@ def scenario(
 
 
 @app.command()
+def link(
+    old: Annotated[str, typer.Argument(help="Version of an instrument, such as odk-v1.")],
+    new: Annotated[str, typer.Argument(help="The version that takes its place.")],
+    quarter: QuarterOption = "",
+    into: Annotated[Path | None, typer.Option(help="Study whose reference/links.csv takes the factors.")] = None,
+    study: StudyOption = "data",
+    as_json: JsonOption = False,
+) -> None:
+    """Say how many times as much a new version of an instrument finds, from an overlap: random halves that met one each.
+
+    Without --into nothing is written. A series is drawn across the change of a version only where a factor is known.
+
+    Example: jianfu link odk-v1 odk-v2 --study overlap-2026 --quarter 2026Q3 --into data
+    """
+    from analysis_lib.monitoring.linking import add_links, link_measures
+    from analysis_lib.parameters import RunParameters
+    from analysis_lib.pipeline import load, officials_of
+    from analysis_lib.tables.store import Store
+
+    opened = _open(study)
+    asked = _quarter(opened, quarter) if quarter else _latest(opened)
+    run = RunParameters.parse(study=study, quarter=str(asked), as_of="")
+    asked_with = load(run, "respondents").set_index("respondent_id")["instrument"]
+    officials = officials_of(Store(opened), asked)
+    overlap = f"{opened.root.name} {asked}"
+    found, impossible = link_measures(officials, asked_with, old, new, overlap=overlap, study=opened)
+    for measure, why in impossible.items():
+        say(f"{measure}: {why}")
+    _show(found.to_dict("records"), as_json, found.round(4).to_csv(index=False).rstrip())
+    if into:
+        say(f"written to {add_links(_open(str(into)), found).name}")
+
+
+@app.command()
 def schedule(
     timer: Annotated[Literal["cron", "systemd", "airflow", "dagster", "github"], typer.Argument(help="Which timer.")],
     into: Annotated[Path | None, typer.Option(help="Write the files into this folder; printed otherwise.")] = None,

@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from analysis_lib.errors import DesignError, InputRejected
+from analysis_lib.measures import CombinedMeasure, FullTimeEquivalents, listed, needs_diary
 from analysis_lib.monitoring.ratios import fieller
 from analysis_lib.quarters import Quarter
 from analysis_lib.region_changes import RegionChanges
 from analysis_lib.study import NATION, Study, read_reference_csv
+from analysis_lib.survey.columns import column_values, in_universe
 from analysis_lib.survey.design import SurveyDesign
 from analysis_lib.survey.estimation import difference, estimate, mean
+from analysis_lib.survey.two_instruments import combine_instruments
 
 LINKS = "links.csv"
 COLUMNS = ["from_version", "to_version", "measure", "factor", "se", "overlap_study"]
@@ -85,6 +89,75 @@ def link_random_halves(
     return _factor(of_new, of_old, float(apart["se"]), confidence_level)
 
 
+def link_measures(
+    officials: pd.DataFrame, asked_with: pd.Series, old: str, new: str, *, overlap: str, study: Study
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Rows for ``links.csv``: a factor for each measure of hours or counts, from a quarter whose halves met two versions.
+
+    Parameters
+    ----------
+    officials : pandas.DataFrame
+        Official-quarters of the overlap, of one quarter. Those asked by neither version leave the estimate.
+    asked_with : pandas.Series
+        Respondent → version of the instrument that asked them.
+    old, new : str
+        The two versions.
+    overlap : str
+        What the overlap is called among the links.
+
+    Returns
+    -------
+    links : pandas.DataFrame
+        The columns of ``links.csv``, ``ci_low``, ``ci_high`` (Fieller's) and ``n``, the smaller half. Shares are never
+        linked.
+    impossible : dict of str to str
+        Measure → why it has no factor.
+
+    Raises
+    ------
+    DesignError
+        When fewer people than may stand behind a published number answered one of the versions.
+    """
+    version = officials["respondent_id"].map(asked_with)
+    rows = officials[version.isin([old, new])].assign(_is_new=version == new)
+    least = study.config.disclosure.min_respondents
+    sizes = {name: int((rows["_is_new"] == is_new).sum()) for name, is_new in ((old, False), (new, True))}
+    if few := [name for name, size in sizes.items() if size < least]:
+        raise DesignError(
+            f"fewer than {least} people answered {' and '.join(few)}",
+            where=f"overlap {overlap}",
+            fix="name two versions that random halves of one sample answered in the same quarter",
+        )
+    level, found, impossible = study.config.estimation.confidence_level, [], {}
+    for key in listed(study.measures):
+        measure = study.measures[key]
+        if measure.unit == "share":
+            continue
+        of = measure.of if isinstance(measure, FullTimeEquivalents) else key
+        values = pd.concat([_values(rows[rows["_is_new"] == is_new], of, study) for is_new in (False, True)])
+        weight = "diary_weight" if needs_diary(measure, study.measures) else "weight"
+        design = SurveyDesign.of_study(study, weight=weight)
+        answered = rows.assign(_value=values)[values.reindex(rows.index).notna() & (rows[weight] > 0)]
+        if answered.groupby("_is_new").size().reindex([False, True], fill_value=0).min() < least:
+            impossible[key] = f"fewer than {least} people answered it under one of the versions"
+            continue
+        try:
+            link = link_random_halves(answered, "_value", answered["_is_new"], design=design, confidence_level=level)
+        except DesignError as error:
+            impossible[key] = error.what
+            continue
+        found.append((old, new, key, link.factor, link.se, overlap, link.ci_low, link.ci_high, link.n))
+    return pd.DataFrame(found, columns=[*COLUMNS, "ci_low", "ci_high", "n"]), impossible
+
+
+def _values(rows: pd.DataFrame, key: str, study: Study) -> pd.Series:
+    """Values of a measure of those who were asked by one version; a combined measure is fitted to that version alone."""
+    measure = study.measures[key]
+    if isinstance(measure, CombinedMeasure):
+        return pd.Series(combine_instruments(rows, measure).values, index=rows.index)
+    return pd.Series(column_values(rows, key), index=rows.index).where(in_universe(rows, measure))
+
+
 def _factor(new: pd.Series, old: pd.Series, se_of_difference: float, confidence_level: float) -> LinkingFactor:
     top, bottom = float(new["estimate"]), float(old["estimate"])
     if not (np.isfinite([top, bottom]).all() and bottom > 0):
@@ -124,6 +197,16 @@ def read_links(study: Study) -> pd.DataFrame:
             fix="give each pair of versions and measure one factor above zero, its error, and the study behind it",
         )
     return frame.assign(factor=numbers["factor"], se=numbers["se"])
+
+
+def add_links(study: Study, found: pd.DataFrame) -> Path:
+    """Add factors to ``reference/links.csv``, where they take the place of those of the same versions; returns the file."""
+    path, named = study.reference / LINKS, COLUMNS[:3]
+    before = read_links(study)
+    kept = before[~before.set_index(named).index.isin(found.set_index(named).index)]
+    links = pd.concat([each for each in (kept, found[COLUMNS]) if not each.empty] or [before])
+    path.write_text(links.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+    return path
 
 
 def link_between(

@@ -8,8 +8,10 @@ from analysis_lib.disclosure.protect import protect
 from analysis_lib.errors import DesignError, InputRejected
 from analysis_lib.figures.trend import draw_trend, prepare_trend
 from analysis_lib.monitoring.linking import (
+    add_links,
     in_part,
     link_between,
+    link_measures,
     link_random_halves,
     link_same_people,
     linked_series,
@@ -51,6 +53,59 @@ def test_the_factor_of_the_same_people_is_the_ratio_with_its_linearised_error():
         [expected["estimate"], expected["se"], expected["n"]], rel=1e-10
     )
     assert found.ci_low < found.factor < found.ci_high
+
+
+def officials_of_an_overlap(study) -> tuple[pd.DataFrame, pd.Series]:
+    """Official-quarters whose halves met one version each; half of them keep a diary, and a few were asked by a third."""
+    frame = overlap(7)
+    answer = frame["new"].where(frame["is_new"], frame["old"])
+    people = pd.Series(np.where(frame["is_new"], "q-v2", "q-v1"), index=[f"r{i}" for i in range(len(frame))])
+    people.iloc[:5] = "sample-v1"
+    has_diary = np.arange(len(frame)) % 2 == 0
+    officials = frame[["stratum", "psu", "weight"]].assign(
+        respondent_id=people.index, quarter="2026Q3", tier="county", role="staff", recall_gross=answer,
+        gross=(answer + 1).where(has_diary), diary_weight=(2 * frame["weight"]).where(has_diary), meetings_attended=0.0,
+        documents_received=answer.where(~frame["is_new"]), gross_share=0.4,
+    )  # fmt: skip
+    on_days = dict.fromkeys(study.measures["excess_combined"].parts, officials["gross"])
+    return officials.assign(**on_days), people
+
+
+def test_a_quarter_whose_halves_met_two_versions_gives_a_factor_for_each_measure(study):
+    officials, people = officials_of_an_overlap(study)
+    found, impossible = link_measures(officials, people, "q-v1", "q-v2", overlap="overlap 2026Q3", study=study)
+    found = found.set_index("measure")
+    asked = officials[people.isin(["q-v1", "q-v2"]).to_numpy()]
+    is_new = asked["respondent_id"].map(people) == "q-v2"
+    for key, weight in (("recall_gross", "weight"), ("gross", "diary_weight")):
+        rows = asked[asked[key].notna()]
+        design = SurveyDesign.of_study(study, weight=weight)
+        expected = link_random_halves(rows, key, is_new[rows.index], design=design)
+        assert found.loc[key, ["factor", "se", "n"]].tolist() == [expected.factor, expected.se, expected.n]
+    assert found.loc["recall_gross", "ci_low"] < 1.2 < found.loc["recall_gross", "ci_high"]
+    assert found.loc["gross_fte", "factor"] == found.loc["gross", "factor"]
+    assert "gross_share" not in found.index  # a share is never linked
+    assert impossible["meetings_attended"] == "nothing to divide by"
+    assert impossible["documents_received"].startswith("fewer than 10 people answered it")
+
+
+def test_an_overlap_of_a_few_gives_no_factor(study):
+    officials, people = officials_of_an_overlap(study)
+    people[people == "q-v2"] = np.where(np.arange((people == "q-v2").sum()) < 9, "q-v2", "q-v1")
+    with pytest.raises(DesignError, match="fewer than 10 people answered q-v2"):
+        link_measures(officials, people, "q-v1", "q-v2", overlap="overlap 2026Q3", study=study)
+
+
+def test_factors_are_added_to_the_links_of_a_study_and_replace_those_of_the_same_versions(study):
+    officials, people = officials_of_an_overlap(study)
+    (study.reference / "links.csv").write_text(f"{HEAD}q-v0,q-v1,gross,1.1,0.02,earlier\nq-v1,q-v2,gross,3,1,guess\n")
+    found, _ = link_measures(officials, people, "q-v1", "q-v2", overlap="overlap 2026Q3", study=study)
+    add_links(study, found)
+    links = read_links(study)
+    of_gross = links[links["measure"] == "gross"]
+    assert of_gross["overlap_study"].tolist() == ["earlier", "overlap 2026Q3"]
+    expected = tuple(found.set_index("measure").loc["gross", ["factor", "se"]])
+    assert link_between(links, "gross", OLD, NEW) == pytest.approx(expected)
 
 
 def test_halves_within_the_same_psus_bring_their_covariance():
