@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
-from sample_adjustments import REGISTER, adjustments, forecasts, scenarios
+from sample_adjustments import READINGS, REGISTER, adjustments, forecasts, scenarios
 from sample_study import write_combined_study
 
 from analysis_lib.disclosure.protect import ProtectedTable
@@ -61,6 +62,23 @@ def test_why_regions_cannot_be_compared_is_said_once(study, tables, language) ->
     (said,) = (each.text for each in advice(tables["adjustments"], writer=writer) if each.reform.id == "everywhere")
     assert said.startswith(writer.text("adjust.not_compared"))
     assert writer.text("adjust.returned_not_asked", measured="") not in said
+
+
+@LANGUAGES
+@pytest.mark.parametrize(
+    ("moved", "word"), [("no", "intensify"), ("cannot_tell", "cannot_tell"), ("not_asked", "cannot_tell")]
+)
+def test_what_may_not_have_been_tried_yet_says_what_is_known_of_where_hours_went(
+    study, monkeypatch, language, moved, word
+) -> None:
+    number = (math.nan,) * 3
+    answers = {"returned": ("no", -0.1, -0.4, 0.2), "unkept": ("yes", 0.3, 0.1, 0.5), "moved": (moved, *number)}
+    monkeypatch.setitem(READINGS, "documents", READINGS["documents"] | answers)
+    writer = Writer(study, language)
+    said = advice(adjustments(study), writer=writer)[0]
+    assert said.title == writer.text(f"adjust.title_{word}", reform=said.reform.titles[language])
+    assert writer.text(f"adjust.moved_{moved}", measured="") in said.text
+    assert writer.text("adjust.moved_short") not in said.text
 
 
 @LANGUAGES
