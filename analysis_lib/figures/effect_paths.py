@@ -106,7 +106,7 @@ def draw_effect_path(frame: pd.DataFrame, *, limits: tuple[float, float] | None 
     for (name, part), axes in zip(parts, panels, strict=True):
         axes.set(xlim=across, ylim=limits)
         _draw_panel(axes, part)
-        style.title(axes, style.shortened(name, style.PANEL_WIDTH, style.TITLE_PX), left=LEFT_PX, top=TITLE_PX)
+        style.title(axes, name, left=LEFT_PX, top=TITLE_PX)
     return style.figure_of(panels)
 
 

@@ -129,7 +129,7 @@ def draw_effect_rows(
     for (name, part), axes in zip(parts, panels, strict=True):
         axes.set_xlim(limits or about_zero(frame if one_axis else part))
         _draw_panel(axes, part, blank=most - len(part))
-        style.title(axes, style.shortened(name, style.PANEL_WIDTH, style.TITLE_PX), left=left, top=TOP_PX)
+        style.title(axes, name, left=left, top=TOP_PX)
     return style.figure_of(panels)
 
 

@@ -54,8 +54,8 @@ def draw_nested(frame: pd.DataFrame) -> Figure:
     marks.bars(axes, middles, frame["value"], height=height, colour=colours)
     marks.intervals_on_bars(axes, middles, frame["ci_low"], frame["ci_high"])
     for middle, label, text, colour in zip(middles, frame["label"], frame["text"], colours, strict=True):
-        axes.annotate(label, (0, middle), (0, BAR_PX / 2 + 5), textcoords="offset points", va="bottom",
-                      fontsize=style.TEXT_PX)  # fmt: skip
+        axes.annotate(style.shortened(label, style.PANEL_WIDTH - LEFT_PX), (0, middle), (0, BAR_PX / 2 + 5),
+                      textcoords="offset points", va="bottom", fontsize=style.TEXT_PX)  # fmt: skip
         axes.annotate(text, (1, middle), (6, 0), xycoords=axes.get_yaxis_transform(), va="center",
                       textcoords="offset points", fontsize=VALUE_PX, fontweight="bold", color=colour)  # fmt: skip
     return style.figure_of([axes])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import warnings
+from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec
@@ -32,7 +34,10 @@ TEXT_PX, TITLE_PX = 12, 13.5
 SMALL_PX = 11.5  # never below 11 CSS px at 320
 ROW_PX, WRAPPED_PX = 25, 9  # a row of a horizontal chart, and what a second line adds
 GAP_PX, VALUE_PX = 8, 44
-LABEL_LIMIT_PX = 126
+LABEL_LIMIT_PX, LINE_LIMIT_PX = (
+    126,
+    150,
+)  # beyond the first a label takes two lines; none of them is longer than the second
 POINTS_PER_INCH = 72  # the SVG backend's unit; one point is drawn as one CSS px
 
 INK = "#1d2733"
@@ -162,31 +167,43 @@ def tint(colour: str, strength: float = 0.18) -> str:
 def text_width(text: str, size: float = TEXT_PX, weight: str = "normal") -> float:
     """Width of a text in px, of its widest line."""
     font = font_manager.FontProperties(family=FAMILY, size=size, weight=weight)
-    widths = [text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # `svg` refuses to draw it, and says why
+        widths = [text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")]
     return max(widths, default=0.0)
 
 
 def wrapped(label: str, size: float = TEXT_PX) -> str:
     """The label on two lines when it would take more than `LABEL_LIMIT_PX`; broken at a space where there is one.
 
-    Without one it is broken in the middle, but neither after a mark that opens nor before one that closes.
+    Without one it is broken in the middle, but neither after a mark that opens nor before one that closes. What two lines
+    cannot hold ends in an ellipsis: a chart keeps room for what it shows, and the table beside it has the whole name.
     """
     if text_width(label, size) <= LABEL_LIMIT_PX:
         return label
-    breaks = [place for place, character in enumerate(label) if character == " "] or [
+    anywhere = [
         place for place in range(1, len(label)) if label[place - 1] not in _OPENING and label[place] not in _CLOSING
     ]
+    breaks = [place for place, character in enumerate(label) if character == " "] or anywhere
     middle = min(breaks, key=lambda place: abs(2 * place - len(label)))
-    return f"{label[:middle]}\n{label[middle:].strip()}"
+    if max(text_width(part.strip(), size) for part in (label[:middle], label[middle:])) > LINE_LIMIT_PX:
+        most = _longest_start(label, LINE_LIMIT_PX, size)
+        fitting = [place for place in breaks if place <= most] or [place for place in anywhere if place <= most]
+        middle = max(fitting)
+    return f"{label[:middle]}\n{shortened(label[middle:].strip(), LINE_LIMIT_PX, size)}"
 
 
 def shortened(text: str, limit: float, size: float = TEXT_PX) -> str:
     """The text, cut with an ellipsis where it would be wider than ``limit`` px."""
     if text_width(text, size) <= limit:
         return text
-    while text and text_width(f"{text}…", size) > limit:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
+    most = _longest_start(text, limit - text_width("…", size), size)
+    return f"{text[:most].rstrip()}…"
+
+
+def _longest_start(text: str, limit: float, size: float) -> int:
+    """How many characters fit into ``limit`` px."""
+    return max(0, bisect_right(range(len(text) + 1), limit, key=lambda count: text_width(text[:count], size)) - 1)
 
 
 def label_column(labels: list[str], size: float = TEXT_PX) -> tuple[list[str], float, float]:
@@ -208,9 +225,10 @@ def largest(frame: pd.DataFrame, columns: list[str]) -> float:
 
 
 def title(axes: Axes, text: str, *, left: float, top: float) -> None:
-    """Title at the left edge of the panel, above a plot with these margins.
+    """Title at the left edge of the panel, above a plot with these margins, shortened to the width of the panel.
 
     Set apart by size, not by weight: a bold Chinese title would put every character into the page a second time.
     """
+    text = shortened(text, PANEL_WIDTH, TITLE_PX)
     axes.annotate(text, (0, 1), (-left, top - 2), xycoords="axes fraction", textcoords="offset points", va="top",
                   fontsize=TITLE_PX)  # fmt: skip
