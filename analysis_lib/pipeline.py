@@ -264,11 +264,30 @@ def page_regions(study: Study) -> list[str]:
 def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
     """What the tidy tables of a quarter are made from: its drops, the reference files and the code that reads them."""
     drops, reference = store.drops(quarter), store.study.reference
-    files = [reference / name for name in ("activities.csv", "regions.csv", REGION_CHANGES, "corrections.toml")]
-    files += [reference / "instruments" / f"{version}.toml" for version in sorted({drop.instrument for drop in drops})]
     return fingerprint(
         "ingest",
         *(f"{drop.id} {drop.sha256} {drop.instrument}" for drop in drops),
+        files_fingerprint([reference / "corrections.toml"], base=reference),
+        *_reading(store, quarter),
+    )
+
+
+def measured_fingerprint(store: Store, quarter: Quarter) -> str:
+    """What the official-quarters of a quarter are made from."""
+    return fingerprint("measure", ingest_fingerprint(store, quarter), *_measuring(store.study))
+
+
+def method_fingerprint(store: Store, quarter: Quarter) -> str:
+    """How the official-quarters of a quarter are made, whatever answers and corrections came in."""
+    return fingerprint("method", *_reading(store, quarter), *_measuring(store.study))
+
+
+def _reading(store: Store, quarter: Quarter) -> tuple[str, ...]:
+    reference = store.study.reference
+    files = [reference / name for name in ("activities.csv", "regions.csv", REGION_CHANGES)]
+    versions = sorted({drop.instrument for drop in store.drops(quarter)})
+    files += [reference / "instruments" / f"{version}.toml" for version in versions]
+    return (
         files_fingerprint(files, base=reference),
         store.study.config.diary.model_dump_json(),
         store.study.config.study.timezone,
@@ -277,16 +296,13 @@ def ingest_fingerprint(store: Store, quarter: Quarter) -> str:
     )
 
 
-def measured_fingerprint(store: Store, quarter: Quarter) -> str:
-    """What the official-quarters of a quarter are made from."""
-    reference = store.study.reference
+def _measuring(study: Study) -> tuple[str, ...]:
+    reference = study.reference
     files = [reference / name for name in ("measures.toml", "activity_groups.csv", "margins.csv")]
-    return fingerprint(
-        "measure",
-        ingest_fingerprint(store, quarter),
+    return (
         files_fingerprint(files, base=reference),
-        _reference_fingerprint(store.study, reference / CALENDAR),
-        store.study.config.design.model_dump_json(),
+        _reference_fingerprint(study, reference / CALENDAR),
+        study.config.design.model_dump_json(),
         code_fingerprint("time_use", "survey.weighting", "survey.calibration", "measures"),
     )
 

@@ -441,6 +441,11 @@ class Study:
         return self.root / "tidy"
 
     @property
+    def private(self) -> Path:
+        """Folder of keys, for the owner of the study alone."""
+        return self.root / "private"
+
+    @property
     def results(self) -> Path:
         """Folder of what notebooks handed over."""
         return self.root / "results"

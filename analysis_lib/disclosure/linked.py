@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -34,7 +34,8 @@ from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
 from analysis_lib.disclosure import policy
-from analysis_lib.disclosure.protect import ProtectedTable
+from analysis_lib.disclosure.over_releases import HIDDEN, Readers
+from analysis_lib.disclosure.protect import TEXTS, ProtectedTable
 from analysis_lib.errors import PublicationBlocked
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.contracts import ESTIMATE_KEY
@@ -48,6 +49,7 @@ MAX_ROUNDS = 50
 SAME_RATIO = 1e-9  # relative: ratios of coefficients no further apart than this are one
 UNBOUNDED = 3  # status of a programme without an end
 TOLERANCE = 1e-6  # relative: parts that add up to their whole no better than this are parts of something else
+NOBODY = Readers()  # to whom something was told before
 SYMMETRIC_UNITS = ("hours_week", "hours_day", "score")  # whose interval has the estimate in its middle
 
 
@@ -75,7 +77,12 @@ class Narrow:
 
 
 def protect_together(
-    results: Results, evidence: dict[str, pd.DataFrame], *, study: Study, earlier: Sequence[Results] = ()
+    results: Results,
+    evidence: dict[str, pd.DataFrame],
+    *,
+    study: Study,
+    earlier: Sequence[Results] = (),
+    readers: Readers = NOBODY,
 ) -> Results:
     """Withhold, in all tables of a release, what is needed for no withheld cell to be told from the others.
 
@@ -87,28 +94,37 @@ def protect_together(
         Unit → what its notebook handed over for this: `handover.read_evidence`.
     earlier : sequence of dict
         Results of releases that readers have, of other quarters.
+    readers : Readers
+        What readers have of these very cells, and which of them may not be told for that. A cell that readers had before
+        stays as it was where another is withheld.
 
     Raises
     ------
     PublicationBlocked
         When withholding does not help; names table, cell and attained width.
     """
-    cells = _Cells.of(results, evidence, study, earlier)
+    cells = _Cells.of(results, evidence, study, earlier, readers)
+    cells.hold(cells.places_of(readers.too_near))
     known: dict[bytes, float] = {}
     for _ in range(MAX_ROUNDS):
         more = {place for each in cells.narrow(known) for place in cells.companions(each)}
         if not more:
             break
-        cells.withhold(more)
+        cells.hold(more)
     together = cells.applied(results)
     if together != results:  # audited as it stands, not as it was meant to be
-        cells = _Cells.of(together, evidence, study, earlier)
+        cells = _Cells.of(together, evidence, study, earlier, readers)
     _refuse_narrow(cells, known)
     return together
 
 
 def audit(
-    results: Results, evidence: dict[str, pd.DataFrame], *, study: Study, earlier: Sequence[Results] = ()
+    results: Results,
+    evidence: dict[str, pd.DataFrame],
+    *,
+    study: Study,
+    earlier: Sequence[Results] = (),
+    readers: Readers = NOBODY,
 ) -> None:
     """Refuse a release whose tables together tell a withheld number too well; parameters as in `protect_together`.
 
@@ -117,7 +133,7 @@ def audit(
     PublicationBlocked
         Naming table, cell and attained width.
     """
-    _refuse_narrow(_Cells.of(results, evidence, study, earlier), {})
+    _refuse_narrow(_Cells.of(results, evidence, study, earlier, readers), {})
 
 
 def _refuse_narrow(cells: _Cells, known: dict[bytes, float]) -> None:
@@ -151,13 +167,20 @@ class _Cells:
     """Every number of a release once, whatever the tables that show it, and the equations between them."""
 
     study: Study
-    frame: pd.DataFrame  # key; unit, value, ci_low, ci_high, n, mark; exact, weight, people, rule; is_ours
+    # Key; unit, value, ci_low, ci_high, n, mark; exact, weight, people, rule; is_ours; value_before, n_before, changed.
+    frame: pd.DataFrame
     tables: list[str]
     equations: list[_Equation] = field(default_factory=list)
+    readers: Readers = NOBODY
 
     @classmethod
     def of(
-        cls, results: Results, evidence: dict[str, pd.DataFrame], study: Study, earlier: Sequence[Results]
+        cls,
+        results: Results,
+        evidence: dict[str, pd.DataFrame],
+        study: Study,
+        earlier: Sequence[Results],
+        readers: Readers,
     ) -> _Cells:
         columns = [*ESTIMATE_KEY, "unit", "value", "ci_low", "ci_high", "n", "mark"]
         shown = [
@@ -168,7 +191,7 @@ class _Cells:
         ]
         behind = [rows.assign(source=unit) for unit, rows in evidence.items() if len(rows)]
         if not shown or not behind:
-            return cls(study, pd.DataFrame(columns=[*columns, "is_withheld"]), [])
+            return cls(study, pd.DataFrame(columns=[*columns, "is_withheld", "is_kept"]), [])
         frame = pd.concat(shown, ignore_index=True)
         facts = pd.concat(behind, ignore_index=True).rename(columns={"estimate": "exact", "n": "people"})
         frame = frame.merge(facts, on=[*ESTIMATE_KEY, "table", "source"], how="left")
@@ -180,23 +203,51 @@ class _Cells:
         order = order.sort_values(["not_ours", "has_none", "has_no_rule"], kind="stable")
         cells = order.drop_duplicates(ESTIMATE_KEY).reset_index(drop=True)
         cells["is_withheld"] = _in(cells, withheld) & cells["is_ours"]
-        found = cls(study, cells, cells["table"].tolist())
+        cells["is_kept"] = cells["mark"].str.endswith(policy.KEPT) & cells["is_ours"]
+        cells["rule"] = cells["rule"].mask(_in(cells, readers.too_near), "C10")
+        before = [readers.numbers.get(key) for key in _keys(cells)]
+        had = [each if each and each.is_shown else None for each in before]
+        cells["changed"] = [each.changed if each else np.nan for each in had]
+        for name in ("value", "n"):
+            cells[f"{name}_before"] = [float(each.row[name]) if each else np.nan for each in had]
+        found = cls(study, cells, cells["table"].tolist(), readers=readers)
         found.equations = list(_equations(cells, study))
         return found
 
-    def withhold(self, places: Iterable[int]) -> None:
-        """Withhold further cells."""
-        self.frame.loc[list(places), "is_withheld"] = True
+    def places_of(self, keys: Collection[tuple]) -> list[int]:
+        """Places of our own cells by their keys."""
+        return self.frame.index[_in(self.frame, keys) & self.frame["is_ours"]].tolist() if keys else []
+
+    def hold(self, places: Iterable[int]) -> None:
+        """Tell further cells no more, or as readers have them where they had another number."""
+        for place in places:
+            self.frame.loc[place, "is_kept" if self._can_stay[place] else "is_withheld"] = True
+
+    @property
+    def _can_stay(self) -> np.ndarray:
+        return ((self.frame["changed"] > 0) & ~self.frame["is_withheld"].astype(bool)).to_numpy(bool)
 
     def applied(self, results: Results) -> Results:
         """The tables without the cells that are withheld, wherever they stand."""
         if self.frame.empty:
             return results
-        withheld = {*_keys(self.frame[self.frame["is_withheld"].astype(bool)])}
+        withheld, kept = ({*_keys(self.frame[self.frame[name].astype(bool)])} for name in ("is_withheld", "is_kept"))
         return {
-            unit: {name: table.without(_in(table.table, withheld)) for name, table in tables.items()}
+            unit: {name: self._held(table, withheld, kept) for name, table in tables.items()}
             for unit, tables in results.items()
         }
+
+    def _held(self, table: ProtectedTable, withheld: set[tuple], kept: set[tuple]) -> ProtectedTable:
+        rows = table.table
+        stays = _in(rows, kept) & ~rows["mark"].str.endswith(policy.KEPT) & ~rows["mark"].isin(HIDDEN)
+        if is_of_model := not set(TEXTS).isdisjoint(rows.columns):  # what readers have of the cell is another number
+            withheld = withheld | {*_keys(rows[stays])}
+        table = table.without(_in(rows, withheld))
+        if is_of_model or not stays.any():
+            return table
+        return table.kept(
+            pd.DataFrame([self.readers.numbers[key].row for key in _keys(rows[stays])], index=rows.index[stays])
+        )
 
     def told(self, narrow: Narrow) -> str:
         """A too narrow cell in words."""
@@ -238,7 +289,8 @@ class _Cells:
     def _beside(self, places: set[int], narrow: Narrow) -> list[int]:
         """The smallest part shown in each equation where one of these is alone; elsewhere only if it is alone nowhere."""
         frame, hidden = self.frame, self._hidden
-        is_shown = ~hidden & (frame["is_ours"] & (frame["region"] + frame["by"] != NATION)).to_numpy(bool)
+        is_shown = ~hidden & frame["is_ours"].to_numpy(bool) & (frame["changed"] != 0).to_numpy()  # else it is known
+        is_shown &= (frame["region"] + frame["by"] != NATION).to_numpy() | self._can_stay
         people = frame["people"].fillna(0).to_numpy()
         alone: list[int] = []
         beside: list[int] = []
@@ -261,14 +313,15 @@ class _Cells:
 
     @property
     def _hidden(self) -> np.ndarray:
-        return (self.frame["is_withheld"] | self.frame["value"].isna()).to_numpy(bool)
+        """Cells whose number of now readers do not get."""
+        return (self.frame["is_withheld"] | self.frame["is_kept"] | self.frame["value"].isna()).to_numpy(bool)
 
 
 def _keys(table: pd.DataFrame) -> Iterator[tuple]:
     return table[ESTIMATE_KEY].itertuples(index=False, name=None)
 
 
-def _in(table: pd.DataFrame, keys: set[tuple]) -> pd.Series:
+def _in(table: pd.DataFrame, keys: Collection[tuple]) -> pd.Series:
     return pd.Series([key in keys for key in _keys(table)], index=table.index, dtype=bool)
 
 
@@ -525,6 +578,7 @@ class _Facts:
     weight: np.ndarray
     is_unknown: np.ndarray
     is_target: np.ndarray
+    part: np.ndarray  # share of the people behind a number that is at stake: those who changed, of one that stays
     limit: float  # of people, below which a rest is to be protected
     least: float  # width that a protected number needs: people, or a share of the mean of the whole
     highest: np.ndarray  # of a mean, whatever is published
@@ -540,13 +594,18 @@ class _Facts:
         highest = highest.mask(is_longer & (frame["unit"] == "hours_week"), HOURS_OF_A_WEEK).to_numpy(float)
         lowest = np.where(frame["unit"].isin(SIGNED_UNITS) | is_change, -np.inf, 0.0)
         highest = np.where(is_change, np.inf, highest)
+        kept, changed = frame["is_kept"].to_numpy(bool), frame["changed"].to_numpy(float)
+        is_told = changed == 0  # by what readers have, for good
+        part = np.where(np.isfinite(changed), changed, 0.0) / frame["people"].fillna(0).clip(lower=1).to_numpy(float)
+        part = np.minimum(part, 1.0)
         if kind == "count":
             true, step = frame["people"].fillna(0).to_numpy(float), limits.round_counts_to / 2
-            unknown = withheld | frame["n"].isna().to_numpy()
+            unknown = withheld | kept | frame["n"].isna().to_numpy()
             value = frame["n"].fillna(0).to_numpy(float)
             low, high = np.maximum(value - step, 0.0), value + step
             bounds = np.zeros(len(frame)), np.full(len(frame), np.inf)
-            target, least = withheld & (rule == "C01").to_numpy(), limits.min_count_width
+            before, room = frame["n_before"].to_numpy(float), step + changed
+            target, least = withheld & (rule == "C01").to_numpy() & ~is_told, limits.min_count_width
         else:
             true, step = frame["exact"].fillna(frame["value"]).to_numpy(float), _half_step(frame, cells.study)
             unknown, value = hidden, frame["value"].to_numpy(float)
@@ -554,16 +613,21 @@ class _Facts:
             middle = np.where(frame["unit"].isin(SYMMETRIC_UNITS) & np.isfinite(middle), middle, value)
             low, high = np.maximum(value, middle) - step, np.minimum(value, middle) + step
             bounds = lowest, highest
-            target = withheld & (rule != "").to_numpy() & np.isfinite(true) & ~is_change
+            # Those who did not change say what they said; the others may say anything.
+            before, room = frame["value_before"].to_numpy(float), step + _times(part, highest - lowest)
+            target = withheld & (rule != "").to_numpy() & ~is_told
+            target |= kept & ((changed < limits.min_respondents) | (rule == "C10").to_numpy()) & (changed > 0)
+            target &= np.isfinite(true) & ~is_change
             least = limits.min_mean_width
             true = np.where(np.isfinite(true), true, 0.0)
+        bounds = np.fmax(bounds[0], before - room), np.fmin(bounds[1], before + room)
         low, high = (np.where(unknown, bound, each) for bound, each in zip(bounds, (low, high), strict=True))
         # What is true is never ruled out, whatever rounding made of the middle of an interval.
         low, high = np.minimum(low, true), np.maximum(high, true)
         weight = frame["weight"].fillna(0.0).to_numpy(float)
-        return cls(
-            kind, low, high, true, weight, unknown, target, float(limits.min_respondents), least, highest, lowest
-        )
+        part = np.where(kept & (rule != "C10").to_numpy(), part, 1.0)
+        limit = float(limits.min_respondents)
+        return cls(kind, low, high, true, weight, unknown, target, part, limit, least, highest, lowest)
 
     def has_small_rest(self, equation: _Equation) -> bool:
         """Whether a few people of the whole are in none of its parts."""
@@ -581,7 +645,7 @@ class _Facts:
         unknown = list(self.is_unknown[places])
         rows: list[tuple[int, int, float]] = []
         targets = {
-            number[place]: Narrow(place, self.kind, False, 0.0, self._needed(equation))
+            number[place]: Narrow(place, self.kind, False, 0.0, self._needed(equation) * self.part[place])
             for equation in equations
             for place in equation.members
             if self.is_target[place]
@@ -627,6 +691,11 @@ class _Facts:
             return self.least
         whole = equation.parts[0] if equation.is_change else equation.whole
         return self.least * abs(self.true[whole])
+
+
+def _times(part: np.ndarray, span: np.ndarray) -> np.ndarray:
+    """A part of a span; none of it where the part is none, however long the span."""
+    return np.where(part > 0, part, 1.0) * np.where(part > 0, span, 0.0)
 
 
 def _half_step(frame: pd.DataFrame, study: Study) -> np.ndarray:

@@ -7,41 +7,56 @@ year all numbers of a quarter are published anew together, if enough people chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from analysis_lib.disclosure import policy
+from analysis_lib.disclosure.members import DESCRIBED, TAG
 from analysis_lib.quarters import QUARTERS_PER_YEAR, Quarter
 from analysis_lib.study import NATION, Study
 from analysis_lib.tables.contracts import ESTIMATE_KEY
 
-PERSON = ["respondent_id", "quarter"]
 NUMBERS = ["value", "ci_low", "ci_high", "n"]
+HIDDEN = (policy.WITHHELD, policy.NOT_RELIABLE)  # marks that stand in the place of a number
 
 
-def changed_officials(then: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Official-quarters that came, went, or say something else than before, as they were and as they are.
+@dataclass(frozen=True)
+class Published:
+    """A number that readers have.
 
-    Weights do not count: they move with the returns of others.
-
-    Parameters
+    Attributes
     ----------
-    then, now : pandas.DataFrame
-        Contract ``official_quarters``, of the same quarters and made by the same code.
+    row : pandas.Series
+        Its row of a protected table.
+    changed : int
+        How many people changed in its cell since it was estimated.
     """
-    own = [column for column in now.columns if column in then.columns and "weight" not in column]
-    contents = [
-        pd.Series(
-            pd.util.hash_pandas_object(frame[own].astype(str), index=False).to_numpy(),
-            index=pd.MultiIndex.from_frame(frame[PERSON]),
-        )
-        for frame in (then, now)
-    ]
-    before, after = (each.reindex(contents[0].index.union(contents[1].index)) for each in contents)
-    changed = before.index[~((before == after) & before.notna() & after.notna())]
-    both = [frame[pd.MultiIndex.from_frame(frame[PERSON]).isin(changed)] for frame in (then, now)]
-    return pd.concat(both, ignore_index=True)
+
+    row: pd.Series
+    changed: int
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether readers saw a number, not a mark in its place."""
+        return self.row["mark"] not in HIDDEN
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What readers of earlier releases have, as far as a new one has to mind it.
+
+    Attributes
+    ----------
+    numbers : mapping
+        Key of a cell (`ESTIMATE_KEY`) → what readers have of it.
+    too_near : frozenset
+        Cells that must not be told as they are: C10, as `nested.too_near`.
+    """
+
+    numbers: Mapping[tuple, Published] = field(default_factory=dict)
+    too_near: frozenset[tuple] = frozenset()
 
 
 def count_changed(cells: pd.DataFrame, changed: pd.DataFrame, *, study: Study) -> pd.Series:
@@ -50,23 +65,31 @@ def count_changed(cells: pd.DataFrame, changed: pd.DataFrame, *, study: Study) -
     Parameters
     ----------
     cells : pandas.DataFrame
-        region, by, category, period.
+        measure, region, by, category, period. Of a measure that no roster knows, everybody in the place counts.
     changed : pandas.DataFrame
-        As `changed_officials`.
+        As `members.differing`, with their quarter.
     """
-    counted: dict[tuple[str, ...], int] = {}
-    for key in cells[["region", "by", "category", "period"]].drop_duplicates().itertuples(index=False, name=None):
-        region, by, category, period = map(str, key)
+    place = ["region", "by", "category", "period"]
+    if changed.empty:
+        return pd.Series(0, index=cells.index, dtype=int)
+    known = frozenset().union(*changed[DESCRIBED])
+    alike = {measure: frozenset(each for each in {*changed[DESCRIBED]} if measure in each) for measure in known}
+    groups = cells["measure"].map(alike).astype(object)
+    counted: dict[tuple, int] = {}
+    keys = list(zip(groups, *(cells[name] for name in place), strict=True))
+    for key in dict.fromkeys(keys):
+        group, region, by, category, period = key
         inside = pd.Series(True, index=changed.index)
-        if quarters := policy.quarters_in(period):
+        if isinstance(group, frozenset):
+            inside &= changed[DESCRIBED].isin(group)
+        if quarters := policy.quarters_in(str(period)):
             inside &= changed["quarter"].isin(quarters)
         if region != NATION:
             level = study.region_changes.level(region)
             inside &= changed[level] == region if level in changed.columns else False
         if by in changed.columns:
             inside &= changed[by] == category
-        counted[key] = int(changed.loc[inside, "respondent_id"].nunique())
-    keys = zip(*(cells[name] for name in ("region", "by", "category", "period")), strict=True)
+        counted[key] = int(changed.loc[inside, TAG].nunique())
     return pd.Series([counted[key] for key in keys], index=cells.index, dtype=int)
 
 
@@ -98,9 +121,9 @@ def must_stay(
         True for a row that stays, by the index of ``rows``. A row that would stay alone among its siblings takes the
         smallest of them with it, for the others and their total would tell of it.
     """
-    limit, hidden = study.config.disclosure.min_respondents, [policy.WITHHELD, policy.NOT_RELIABLE]
+    limit = study.config.disclosure.min_respondents
     now = rows.loc[published.index]
-    is_shown = ~now["mark"].isin(hidden) & ~published["mark"].isin(hidden)
+    is_shown = ~now["mark"].isin(HIDDEN) & ~published["mark"].isin(HIDDEN)
     differs = pd.Series(False, index=now.index)
     for name in NUMBERS:
         one, other = (pd.to_numeric(each[name]).astype(float) for each in (now, published))  # missing where withheld
@@ -120,8 +143,3 @@ def must_stay(
             if stays[members.index].sum() == 1 and len(others):
                 stays[now.loc[others, "n"].astype(float).sort_values(kind="stable").index[0]] = True
     return stays.reindex(rows.index, fill_value=False)
-
-
-def changed_quarters(then: Iterable[str], now: Iterable[str]) -> set[str]:
-    """Quarters of which other drops were read; a drop's id begins with its quarter."""
-    return {drop.partition("/")[0] for drop in set(then) ^ set(now)}

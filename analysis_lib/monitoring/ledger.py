@@ -209,6 +209,27 @@ class Ledger:
         last = self._entries.last("cells", release)
         return self._entries.rows(last) if last else []
 
+    def record_roster(self, quarter: str, state: str, facts: dict[str, Any], rows: Rows) -> None:
+        """Record who stands behind the cells of a quarter in a state of its data (`disclosure.members`), once."""
+        if self._roster(quarter, state) is None:
+            self._entries.append("roster", _state_of(quarter, state), facts, rows)
+
+    def roster(self, quarter: str, state: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """Facts and rows of a roster; None when that state of the quarter was never published."""
+        entry = self._roster(quarter, state)
+        return None if entry is None else (entry.body, self._entries.rows(entry))
+
+    def _roster(self, quarter: str, state: str) -> Entry | None:
+        return self._entries.last("roster", _state_of(quarter, state))
+
+    def record_membership(self, release: str, states: dict[str, str], key: str) -> None:
+        """Record behind which states of which quarters the cells of a release stand, and the name of the rosters' key."""
+        self._entries.append("membership", release, {"states": states, "key": key})
+
+    def memberships(self) -> dict[str, dict[str, Any]]:
+        """Release → states and key, as recorded last."""
+        return {entry.subject: entry.body for entry in self._entries.of("membership")}
+
     def record_claims(self, release: str, rows: Rows) -> None:
         """Record the claims of a release with their conditions."""
         self._entries.append("claims", release, {}, rows)
@@ -262,6 +283,10 @@ class Ledger:
 def _told(entry: Entry, subject_name: str) -> dict[str, Any]:
     body = {name: value for name, value in entry.body.items() if name not in (ROWS_SHA256, "rows")}
     return {**body, subject_name: entry.subject, "seq": entry.seq}
+
+
+def _state_of(quarter: str, state: str) -> str:
+    return f"{quarter} {state}"
 
 
 def _quarter(release: str) -> str:

@@ -23,6 +23,8 @@ from analysis_lib.tables.snapshots import keep_snapshot
 from analysis_lib.tables.store import Store, pinned_drops
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis_lib.publishing.releases import Release, Results
 
 
@@ -144,18 +146,19 @@ def results_together(study: Study, units: list[Planned], ledger: Ledger) -> Resu
     from analysis_lib.disclosure.handover import read_evidence
     from analysis_lib.disclosure.linked import protect_together
 
-    results = _results(study, units)
     evidence = {each.unit.name: read_evidence(each.folder(study) / TABLES) for each in units}
-    together = protect_together(results, evidence, study=study, earlier=_compared_with(study, ledger, results))
-    return keep_published(together, study=study, quarter=units[0].unit.quarter, ledger=ledger)
+    quarter = units[0].unit.quarter
+    results, readers = keep_published(_results(study, units), study=study, quarter=quarter, ledger=ledger)
+    earlier = _compared_with(study, ledger, evidence)
+    return protect_together(results, evidence, study=study, earlier=earlier, readers=readers)
 
 
-def _compared_with(study: Study, ledger: Ledger, results: Results) -> list[Results]:
-    """What readers have of the quarters with which the results compare theirs."""
+def _compared_with(study: Study, ledger: Ledger, evidence: dict[str, pd.DataFrame]) -> list[Results]:
+    """What readers have of the quarters with which estimates are compared; claims of long ago are no estimates."""
     from analysis_lib.disclosure.policy import CHANGE_ARROW
     from analysis_lib.publishing.releases import release_of, results_of
 
-    periods = {str(period) for each in results.values() for table in each.values() for period in table.periods}
+    periods = {str(period) for rows in evidence.values() for period in rows["period"].unique()}
     bases = sorted({period.partition(CHANGE_ARROW)[0] for period in periods if CHANGE_ARROW in period})
     published = [each["release"] for base in bases if (each := ledger.last_publication(base)) is not None]
     return [results_of(release_of(study, name)) for name in published]

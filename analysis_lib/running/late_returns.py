@@ -1,26 +1,35 @@
-"""Numbers of a release beside those that readers have: what rests on a few late returns stays as published (C11)."""
+"""Numbers of a release beside those that readers have: C11, and C10 over releases, from the rosters of the ledger (C18).
+
+What rests on a few people who came, went or said something else stays as published; a cell that is new, and nearly the
+same people as one that readers have, is not told.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis_lib import pipeline
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
+from analysis_lib.tables.contracts import ESTIMATE_KEY
 from analysis_lib.tables.store import Store, pinned_drops
 
 if TYPE_CHECKING:
+    from analysis_lib.disclosure.members import Roster
+    from analysis_lib.disclosure.over_releases import Published, Readers
+    from analysis_lib.disclosure.protect import ProtectedTable
     from analysis_lib.publishing.releases import Results
 
 _KEY = ["measure", "statistic", "unit", "region", "by", "category", "period"]
 
 
-def keep_published(results: Results, *, study: Study, quarter: Quarter, ledger: Ledger) -> Results:
+def keep_published(results: Results, *, study: Study, quarter: Quarter, ledger: Ledger) -> tuple[Results, Readers]:
     """Results in which a number that readers have, and in which too few people changed since, stays as it was.
 
     Parameters
@@ -29,20 +38,27 @@ def keep_published(results: Results, *, study: Study, quarter: Quarter, ledger: 
         Unit → table name → table, as they would be published now.
     quarter : Quarter
         The quarter that they report.
+
+    Returns
+    -------
+    (dict, Readers)
+        The results, and what readers have of the cells in them, for the audit of linked tables.
     """
-    releases = [each for each in _published(ledger) if _reports(each) <= str(quarter)]
-    readers = _Readers(study, quarter, releases)
-    changed = {each for facts in releases for each in readers.changed_in(facts["release"])}
-    if not changed:
-        return results
-    # A release tells of quarters up to its own: earlier ones have no number in question.
-    readers = replace(readers, releases=[each for each in releases if _reports(each) >= min(changed)])
-    return {unit: {name: readers.beside(table) for name, table in tables.items()} for unit, tables in results.items()}
+    from analysis_lib.disclosure.over_releases import Readers
+
+    releases = _published(ledger)
+    if not releases:
+        return results, Readers()
+    known = _Known(study, quarter, ledger, releases)
+    together = {unit: {name: known.beside(table) for name, table in each.items()} for unit, each in results.items()}
+    return together, Readers(known.numbers, known.too_near(together))
 
 
-def _reports(facts: dict[str, Any]) -> str:
-    """The quarter that a release reports."""
-    return str(facts["release"]).partition("/")[0]
+def record_members(study: Study, ledger: Ledger, release: str) -> None:
+    """C18: keep in the ledger who stands behind the cells of a release, under keyed tags; nothing for one without pins."""
+    facts = next((each for each in ledger.releases() if each["release"] == release), {})
+    if facts.get("drops") and release not in ledger.memberships():
+        _Rosters(study, ledger).recorded(facts)
 
 
 def _published(ledger: Ledger) -> list[dict[str, Any]]:
@@ -52,8 +68,75 @@ def _published(ledger: Ledger) -> list[dict[str, Any]]:
     return [built[name] for name in seen if name in built]
 
 
+def _reports(facts: dict[str, Any]) -> str:
+    """The quarter that a release reports."""
+    return str(facts["release"]).partition("/")[0]
+
+
+# -- who stands behind the cells ----------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class _Readers:
+class _Rosters:
+    """The people of every quarter, in every state of its data that a release or this one stands on."""
+
+    study: Study
+    ledger: Ledger
+    _read: dict[tuple[str, str], Roster] = field(default_factory=dict)
+
+    @cached_property
+    def _key(self) -> bytes:
+        from analysis_lib.disclosure.members import key_of
+
+        return key_of(self.study, known_as=next((each["key"] for each in self._memberships.values()), ""))
+
+    @cached_property
+    def _memberships(self) -> dict[str, dict[str, Any]]:
+        return self.ledger.memberships()
+
+    def states(self, store: Store, until: Quarter) -> dict[str, str]:
+        """Quarter → what its official-quarters are made from."""
+        quarters = [each for each in store.quarters_with_data() if each <= until]
+        return {str(each): pipeline.measured_fingerprint(store, each) for each in quarters}
+
+    def recorded(self, facts: dict[str, Any]) -> dict[str, str]:
+        """The states that a release stands on; of one from before they were recorded, they are recorded now."""
+        from analysis_lib.disclosure.members import name_of
+
+        if known := self._memberships.get(facts["release"]):
+            return known["states"]
+        pinned = Store(self.study, only=facts["drops"])
+        states = self.states(pinned, Quarter.parse(_reports(facts)))
+        for quarter, state in states.items():
+            self.ledger.record_roster(quarter, state, *self.of(quarter, state, pinned).to_entry())
+        self.ledger.record_membership(facts["release"], states, name_of(self._key))
+        self._memberships[facts["release"]] = {"states": states, "key": name_of(self._key)}
+        return states
+
+    def of(self, quarter: str, state: str, store: Store) -> Roster:
+        """The people of a quarter in a state: from the ledger, or where it is not recorded, from a store in that state."""
+        from analysis_lib.disclosure.members import Roster
+
+        if (quarter, state) not in self._read:
+            entry = self.ledger.roster(quarter, state)
+            self._read[quarter, state] = Roster.from_entry(*entry) if entry else self.made(quarter, store)
+        return self._read[quarter, state]
+
+    def made(self, quarter: str, store: Store) -> Roster:
+        """The people of a quarter as a store has them."""
+        from analysis_lib.disclosure.members import Roster
+
+        each = Quarter.parse(quarter)
+        method = pipeline.method_fingerprint(store, each)
+        officials = pipeline.officials_of(store, each)
+        return Roster.of(officials, study=self.study, key=self._key, method=method)
+
+
+# -- what readers have --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Known:
     """What readers of earlier releases have.
 
     Attributes
@@ -62,88 +145,168 @@ class _Readers:
         The quarter that is reported now.
     releases : list of dict
         Facts of the releases, the newest first.
+    numbers : dict
+        Of the cells that were looked at: key → what readers have.
     """
 
     study: Study
     quarter: Quarter
+    ledger: Ledger
     releases: list[dict[str, Any]]
+    numbers: dict[tuple, Published] = field(default_factory=dict)
+    _changed: dict[str, pd.DataFrame] = field(default_factory=dict)
 
-    def beside(self, table: Any) -> Any:
+    @cached_property
+    def _rosters(self) -> _Rosters:
+        return _Rosters(self.study, self.ledger)
+
+    @cached_property
+    def _now(self) -> dict[str, str]:
+        return self._rosters.states(Store(self.study), self.quarter)
+
+    # -- C11 --------------------------------------------------------------------------------------
+
+    def beside(self, table: ProtectedTable) -> ProtectedTable:
         """A table whose rows stay as published where they must."""
-        from analysis_lib.disclosure.over_releases import count_changed, must_stay
+        from analysis_lib.disclosure.over_releases import Published, count_changed, must_stay
 
         rows = table.table
-        found = {place: self._rows[key] for place, key in _keyed(table.name, rows) if key in self._rows}
+        keys = dict(_keyed(table.name, rows))
+        found = {place: shown for place, key in keys.items() if (shown := self._row(key)) is not None}
         if not found:
             return table
-        published = pd.DataFrame([shown.loc[at] for shown, at, _ in found.values()], index=list(found))
-        basis = pd.Series([release for *_, release in found.values()], index=published.index)
+        published = pd.DataFrame([row for row, _ in found.values()], index=list(found))
+        basis = pd.Series([release for _, release in found.values()], index=published.index)
         counts = []
         for release in basis.unique():
-            cells = rows.loc[basis.index[basis == release]]
-            changed = self._changed_officials[release]
-            counts.append(
-                pd.DataFrame(
-                    {
-                        "here": count_changed(cells, changed, study=self.study),
-                        "in_all": count_changed(cells.assign(region=NATION, by=""), changed, study=self.study),
-                    }
-                )
-            )
+            cells, changed = rows.loc[basis.index[basis == release]], self._changed_since(release)
+            here = count_changed(cells, changed, study=self.study)
+            in_all = count_changed(cells.assign(region=NATION, by="", category=""), changed, study=self.study)
+            counts.append(pd.DataFrame({"here": here, "in_all": in_all}))
         counted = pd.concat(counts).reindex(published.index)
+        for place, key in keys.items():
+            if place in found and not key[0]:
+                cell = tuple(rows.loc[place, ESTIMATE_KEY])
+                self.numbers.setdefault(cell, Published(found[place][0], int(counted.at[place, "here"])))
         stays = must_stay(rows, published, counted["here"], counted["in_all"], study=self.study, report=self.quarter)
         return table.kept(published[stays.reindex(published.index)]) if stays.any() else table
 
-    def changed_in(self, release: str) -> set[str]:
-        """Quarters of which a release read other drops than are read now."""
-        from analysis_lib.disclosure.over_releases import changed_quarters
+    def _changed_since(self, release: str) -> pd.DataFrame:
+        """People who changed since a release: as they were counted then, and as they are."""
+        from analysis_lib.disclosure.members import DESCRIBED, TAG, Roster, differing
 
-        facts = next(each for each in self.releases if each["release"] == release)
-        pins = facts["drops"]
-        known = {drop.partition("/")[0] for drop in pins}
-        return changed_quarters(pins, (drop for drop in self._drops_now if drop.partition("/")[0] in known))
+        if release not in self._changed:
+            facts = next(each for each in self.releases if each["release"] == release)
+            today, levels = self.study.region_changes.as_published, set(self.study.regions["level"])
+            store, pinned = Store(self.study), Store(self.study, only=facts["drops"])
+            frames = [pd.DataFrame(columns=["quarter", TAG, DESCRIBED])]
+            for quarter, state in self._rosters.recorded(facts).items():
+                if quarter not in self._now or self._now[quarter] == state:
+                    continue
+                now = self._rosters.of(quarter, self._now[quarter], store)
+                states = [self._rosters.of(quarter, state, pinned)]
+                each = [Quarter.parse(quarter)]
+                if states[0].method != now.method and pinned_drops(pinned, each) != pinned_drops(store, each):
+                    states.append(self._rosters.made(quarter, pinned))  # what they said then, as it is read today
+                for then in states:
+                    named = {
+                        name: then.rows[name].map(lambda code: today(str(code), Quarter.parse(_reports(facts))))
+                        for name in levels & set(then.rows.columns)
+                    }
+                    moved = Roster(then.rows.assign(**named), then.measures, then.method)
+                    frames.append(differing(moved, now).assign(quarter=quarter))
+            self._changed[release] = pd.concat(frames, ignore_index=True)
+        return self._changed[release]
+
+    # -- rows as published ------------------------------------------------------------------------
+
+    def _row(self, key: tuple[str, ...]) -> tuple[pd.Series, str] | None:
+        """The row of a key as published last, and the release that it was estimated for.
+
+        Releases are read from the newest on, as far as a row that is not found yet may stand in them: none tells of
+        quarters after its own.
+        """
+        from analysis_lib.disclosure.policy import quarters_in
+
+        last = max(quarters_in(key[-1]), default="")
+        while key not in self._seen and (left := [each for each in self._unread if _reports(each) >= last]):
+            self._unread.remove(left[0])
+            self._read(left[0])
+        if key not in self._seen:
+            return None
+        rows, place, release = self._seen[key]
+        return rows.loc[place], release
 
     @cached_property
-    def _drops_now(self) -> dict[str, str]:
-        store = Store(self.study)
-        return pinned_drops(store, [each for each in store.quarters_with_data() if each <= self.quarter])
+    def _seen(self) -> dict[tuple[str, ...], tuple[pd.DataFrame, Any, str]]:
+        return {}
 
     @cached_property
-    def _changed_officials(self) -> dict[str, pd.DataFrame]:
-        """Release → officials whose returns changed since."""
-        from analysis_lib import pipeline
-        from analysis_lib.disclosure.over_releases import changed_officials
+    def _unread(self) -> list[dict[str, Any]]:
+        return list(self.releases)
 
-        now, found = Store(self.study), {}
-        for facts in self.releases:
-            then = Store(self.study, only=facts["drops"])
-            parts = [
-                changed_officials(pipeline.officials_of(then, quarter), pipeline.officials_of(now, quarter))
-                for quarter in map(Quarter.parse, sorted(self.changed_in(facts["release"])))
-            ]
-            found[facts["release"]] = (
-                pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["respondent_id", "quarter"])
-            )
-        return found
-
-    @cached_property
-    def _rows(self) -> dict[tuple[str, ...], tuple[pd.DataFrame, Any, str]]:
-        """Key → table and place of the row as published last, and the release that it was estimated for."""
+    def _read(self, facts: dict[str, Any]) -> None:
         from analysis_lib.disclosure.policy import KEPT
         from analysis_lib.publishing.releases import release_of, results_of
 
-        found: dict[tuple[str, ...], tuple[pd.DataFrame, Any, str]] = {}
-        for facts in self.releases:
-            made = Quarter.parse(_reports(facts))
-            for tables in results_of(release_of(self.study, facts["release"])).values():
-                for table in tables.values():
-                    rows = table.table
-                    rows = rows[~rows["mark"].str.endswith(KEPT)]  # it was estimated for an earlier release
-                    today = self.study.region_changes.as_published
-                    rows = rows.assign(region=[today(str(code), made) for code in rows["region"]])
-                    for place, key in _keyed(table.name, rows):
-                        found.setdefault(key, (rows, place, facts["release"]))
-        return found
+        made = Quarter.parse(_reports(facts))
+        order = {each["release"]: at for at, each in enumerate(self.releases)}
+        for tables in results_of(release_of(self.study, facts["release"])).values():
+            for table in tables.values():
+                rows = table.table
+                rows = rows[~rows["mark"].str.endswith(KEPT)]  # it was estimated for an earlier release
+                today = {code: self.study.region_changes.as_published(code, made) for code in rows["region"].unique()}
+                rows = rows.assign(region=rows["region"].map(today))
+                for place, key in _keyed(table.name, rows):
+                    if key not in self._seen or order[self._seen[key][2]] > order[facts["release"]]:
+                        self._seen[key] = (rows, place, facts["release"])
+
+    # -- C10 over releases ------------------------------------------------------------------------
+
+    def too_near(self, results: Results) -> frozenset[tuple]:
+        """Cells that would tell of a few people, by what readers have of nearly the same."""
+        from analysis_lib.disclosure.nested import CELL, levels_of, too_near
+        from analysis_lib.disclosure.policy import quarters_in
+
+        shown = pd.concat([levels_of(table.table) for tables in results.values() for table in tables.values()])
+        shown = shown.drop_duplicates()
+        is_new = [not self._is_as_it_was(tuple(cell)) for cell in shown.itertuples(index=False, name=None)]
+        new = shown[is_new]
+        quarters = {each for period in new["period"].unique() for each in quarters_in(str(period))}
+        if new.empty or not quarters <= set(self._now):
+            return frozenset()
+        store = Store(self.study)
+        rosters = {each: self._rosters.of(each, self._now[each], store) for each in quarters}
+        published = [
+            (cells, {each: self._rosters.of(each, states[each], pinned) for each in quarters & set(states)})
+            for facts in self.releases
+            if _reports(facts) >= min(quarters)
+            and len(cells := self._cells(facts, quarters))
+            and (states := self._rosters.recorded(facts))
+            and (pinned := Store(self.study, only=facts["drops"]))
+        ]
+        keys = [CELL.index(name) for name in ESTIMATE_KEY]
+        found = too_near(new, rosters, published, study=self.study)
+        return frozenset(tuple(cell[at] for at in keys) for cell in found)
+
+    def _is_as_it_was(self, cell: tuple[str, ...]) -> bool:
+        had = self.numbers.get(cell)
+        return had is not None and had.is_shown and had.changed == 0
+
+    def _cells(self, facts: dict[str, Any], quarters: set[str]) -> pd.DataFrame:
+        """Cells of a release that tell of any of these quarters."""
+        import json
+
+        from analysis_lib.disclosure.nested import levels_of
+        from analysis_lib.disclosure.policy import quarters_in
+
+        rows = [json.loads(each["key"]) | {"value": each["estimate"]} for each in self.ledger.cells(facts["release"])]
+        frame = levels_of(pd.DataFrame(rows, columns=[*_KEY, "value"]))
+        frame = frame[
+            frame["period"].map(lambda period: not quarters.isdisjoint(quarters_in(str(period)))).astype(bool)
+        ]
+        made, today = Quarter.parse(_reports(facts)), self.study.region_changes.as_published
+        return frame.drop_duplicates().assign(region=lambda each: [today(str(code), made) for code in each["region"]])
 
 
 def _keyed(name: str, rows: pd.DataFrame) -> Iterator[tuple[Any, tuple[str, ...]]]:

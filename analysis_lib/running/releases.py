@@ -25,6 +25,7 @@ from analysis_lib.errors import (
 from analysis_lib.monitoring.ledger import CorrectionKind, Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.running.gates import pass_gates, refuse, respondents
+from analysis_lib.running.late_returns import record_members
 from analysis_lib.running.runs import plan_quarters
 from analysis_lib.running.units import Unit, altered_result
 from analysis_lib.study import NATION, Study
@@ -374,6 +375,7 @@ def _show(study: Study, ledger: Ledger, release: Release, *, is_new: bool = Fals
             "site_sha256": site_sha256(target),
             "manifest_sha256": release.manifest_sha256,
         } | ({"unchecked": unchecked} if unchecked else {})
+        record_members(study, ledger, release.name)
         if not ledger.cells(release.name):
             level, results = study.config.estimation.confidence_level, results_of(release)
             ledger.record_cells(release.name, cells_of(results, level=level))

@@ -163,6 +163,7 @@ def _scratch(study: Study, decisions: Path, pins: dict[str, str] | None) -> Iter
         (root / "raw").symlink_to(study.raw, target_is_directory=True)
         reports = Study.open(root).reports
         reports.symlink_to(study.reports, target_is_directory=True)  # read only: earlier releases
+        Study.open(root).private.symlink_to(study.private, target_is_directory=True)
         if pins is not None:
             (root / PINS).write_text(json.dumps(pins), encoding="utf-8")
         yield Study.open(root)

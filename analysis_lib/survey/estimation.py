@@ -266,6 +266,31 @@ def estimate_change(
     return _in_order([_estimates(rows, asked, later=set(later)).assign(period=label)], asked, [label])
 
 
+def described(official_quarters: pd.DataFrame, keys: list[str], *, study: Study) -> pd.DataFrame:
+    """Whom each measure describes: those with a weight and an answer, in its universe; what `estimate` counts in ``n``.
+
+    Parameters
+    ----------
+    official_quarters : pandas.DataFrame
+        The whole sample of one quarter.
+    keys : list of str
+        Measures as in `estimate`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A boolean column per measure, by the rows of ``official_quarters``. A combined measure describes those without a
+        diary too, whose hours it reckons, though it does not count them.
+    """
+    asked = _Asked.of(official_quarters, keys, study, [], [])
+    once, uncalibrated = np.ones(len(official_quarters)), dict.fromkeys(WEIGHTS)
+    found = {
+        key: _of_measure(official_quarters, measure, asked, once, uncalibrated).weight > 0
+        for key, measure in asked.measures.items()
+    }
+    return pd.DataFrame(found, index=official_quarters.index)
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What is to be estimated, checked: measures by key, regions, categories by column."""

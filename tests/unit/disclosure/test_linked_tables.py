@@ -112,7 +112,7 @@ def test_a_companion_that_its_year_tells_goes_with_a_companion_of_its_own(study)
         ("P01", "2025Q4–2026Q3", 157),
     ]
     frame = pd.DataFrame(places, columns=["region", "period", "people"]).assign(
-        by="", value=20.0, is_ours=True, is_withheld=[False, True, True, False, False]
+        by="", value=20.0, is_ours=True, is_withheld=[False, True, True, False, False], is_kept=False, changed=np.nan
     )
     equations = [_Equation(whole=0, parts=[1, 2]), _Equation(whole=4, parts=[2, 3])]
     alone = Narrow(place=1, kind="mean", is_rest=False, width=0.1, needed=4.0)
