@@ -14,7 +14,8 @@ import pandas as pd
 
 from analysis_lib import pipeline
 from analysis_lib.disclosure.handover import read_results
-from analysis_lib.disclosure.over_releases import changed_officials, count_changed
+from analysis_lib.disclosure.members import Roster, differing
+from analysis_lib.disclosure.over_releases import count_changed
 from analysis_lib.disclosure.policy import KEPT
 from analysis_lib.ingest.instrument_versions import concept_changes
 from analysis_lib.methods import method_versions
@@ -129,11 +130,16 @@ def _few_revised(
     kept = past.hours[past.hours["mark"].str.endswith(KEPT)]  # its number is of an earlier release
     found = set(zip(kept["measure"], kept["region"], strict=True))
     if known_then is not None:
-        changed = changed_officials(known_then, known_now)
-        cells = pd.DataFrame({"region": regions, "by": "", "category": "", "period": str(past.quarter)})
+        common = [name for name in known_now.columns if name in known_then.columns]
+        then, now = (
+            Roster.of(each[common], study=run.study, key=b"", method="") for each in (known_then, known_now)
+        )  # kept nowhere, so under no key
+        changed = differing(then, now).assign(quarter=str(past.quarter))
+        cells = pd.DataFrame(product(measures, regions), columns=["measure", "region"])
+        cells = cells.assign(by="", category="", period=str(past.quarter))
         counts = count_changed(cells, changed, study=run.study)
-        few = counts.between(1, run.study.config.disclosure.min_respondents - 1)
-        found |= set(product(measures, cells.loc[few, "region"]))
+        few = cells[counts.between(1, run.study.config.disclosure.min_respondents - 1)]
+        found |= set(zip(few["measure"], few["region"], strict=True))
     return frozenset(found)
 
 

@@ -93,6 +93,19 @@ def count_changed(cells: pd.DataFrame, changed: pd.DataFrame, *, study: Study) -
     return pd.Series([counted[key] for key in keys], index=cells.index, dtype=int)
 
 
+def must_stay_withheld(published: pd.DataFrame, n_changed: pd.Series, *, study: Study) -> pd.Series:
+    """Which rows that readers do not have stay withheld: shown now, they would tell of those withheld beside them then.
+
+    Parameters
+    ----------
+    published : pandas.DataFrame
+        Rows as readers have them.
+    n_changed : pandas.Series
+        People who changed since then in each of these cells.
+    """
+    return (published["mark"] == policy.WITHHELD) & (n_changed < study.config.disclosure.min_respondents)
+
+
 def must_stay(
     rows: pd.DataFrame,
     published: pd.DataFrame,

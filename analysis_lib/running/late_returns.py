@@ -168,7 +168,7 @@ class _Known:
 
     def beside(self, table: ProtectedTable) -> ProtectedTable:
         """A table whose rows stay as published where they must."""
-        from analysis_lib.disclosure.over_releases import Published, count_changed, must_stay
+        from analysis_lib.disclosure.over_releases import Published, count_changed, must_stay, must_stay_withheld
 
         rows = table.table
         keys = dict(_keyed(table.name, rows))
@@ -188,6 +188,9 @@ class _Known:
             if place in found and not key[0]:
                 cell = tuple(rows.loc[place, ESTIMATE_KEY])
                 self.numbers.setdefault(cell, Published(found[place][0], int(counted.at[place, "here"])))
+        hidden = must_stay_withheld(published, counted["here"], study=self.study).reindex(rows.index, fill_value=False)
+        table = table.without(hidden)
+        rows = table.table
         stays = must_stay(rows, published, counted["here"], counted["in_all"], study=self.study, report=self.quarter)
         return table.kept(published[stays.reindex(published.index)]) if stays.any() else table
 

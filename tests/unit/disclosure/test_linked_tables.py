@@ -14,6 +14,8 @@ from scipy import sparse
 
 from analysis_lib.disclosure.handover import EVIDENCE, hand_over, read_evidence
 from analysis_lib.disclosure.linked import Narrow, _Cells, _Equation, _System, audit, protect_together
+from analysis_lib.disclosure.members import Roster, differing
+from analysis_lib.disclosure.over_releases import Published, Readers, count_changed
 from analysis_lib.disclosure.protect import protect
 from analysis_lib.errors import PublicationBlocked
 
@@ -217,3 +219,79 @@ def test_two_siblings_hide_each_other_and_one_alone_does_not(unknown, width):
     target = Narrow(0, "mean", False, 0.0, 50.0)
     (found,) = _System("mean", matrix, matrix @ true, low, high, true, hidden, [(0, target)]).narrow({})
     assert found.width == pytest.approx(width, abs=1e-6)
+
+
+# -- over releases ------------------------------------------------------------------------------------
+
+
+def kept(results, before, regions):
+    """Results in which the hours of regions stay as they were before."""
+
+    def table(name, each, earlier):
+        rows = each.table.set_index(KEY, drop=False)
+        stays = rows.index.isin(pd.MultiIndex.from_product([["recall_gross"], ["mean"], regions, [""], [""], [NOW]]))
+        if not stays.any():
+            return each
+        then = earlier[name].table.set_index(KEY, drop=False).loc[rows.index[stays]]
+        return each.kept(then.set_axis(np.flatnonzero(stays)))
+
+    return {unit: {name: table(name, each, before[unit]) for name, each in tables.items()} for unit, tables in results.items()}  # fmt: skip
+
+
+def had(before, then, now, study):
+    """What readers have of a release, and how many changed since in each of its cells."""
+    rosters = [
+        Roster.of(rows[rows["quarter"] == NOW].assign(diary_weight=1.0), study=study, key=b"k", method="m")
+        for rows in (then, now)
+    ]
+    shown = cells(before).drop_duplicates(KEY).reset_index(drop=True)
+    changed = count_changed(shown, differing(*rosters).assign(quarter=NOW), study=study)
+    return Readers({tuple(row[KEY]): Published(row, changed[at]) for at, row in shown.iterrows()})
+
+
+@pytest.fixture(scope="module")
+def two_releases(study):
+    """Two releases: since the first, three changed what they said in P01, nobody in P02, and thirty in P03."""
+    limits = study.config.disclosure.model_copy(update={"hours_decimals": 2})  # rounding would hide three of a hundred
+    study = dataclasses.replace(study, config=study.config.model_copy(update={"disclosure": limits}))
+    rows = officials()
+    changed = rows.copy()
+    for county, people in {"C0101": 3, "C0301": 30}.items():
+        there = changed.index[(changed["county"] == county) & (changed["quarter"] == NOW)][:people]
+        changed.loc[there, "recall_gross"] += 5
+    before = release_of_rows(study, rows)
+    return study, before, *tables_of(study, changed), had(before, rows, changed, study)
+
+
+def test_c09_what_stays_and_what_is_new_are_audited_together(two_releases):
+    """P01 stays with its county; the nation as it is now less P02 and P03 is P01 as it is now."""
+    study, before, results, evidence, readers = two_releases
+    mixed = kept(results, before, ["P01", "C0101"])
+    audit(mixed, evidence, study=study)  # each release by itself gives nothing away
+    with pytest.raises(PublicationBlocked, match="recall_gross, mean, P01") as blocked:
+        audit(mixed, evidence, study=study, readers=readers)
+    assert blocked.value.exit_code == 4
+    together = protect_together(mixed, evidence, study=study, readers=readers)
+    audit(together, evidence, study=study, readers=readers)
+    assert "p" in marks(together, measure="recall_gross", region="P03", by="", period=NOW)
+
+
+def test_c09_numbers_that_readers_have_already_hide_nothing_beside_them(study, small_province):
+    """P03 is withheld with P01 and P02 beside it; but those two were published before, and nobody changed in them."""
+    results, evidence = small_province
+    together = protect_together(results, evidence, study=study)
+    shown = cells(release_of_rows(study, officials()))
+    plain = shown[(shown["measure"] == "recall_gross") & (shown["by"] == "") & shown["region"].isin(["P01", "P02"])]
+    readers = Readers({tuple(row[KEY]): Published(row, 0) for _, row in plain.iterrows()})
+    with pytest.raises(PublicationBlocked, match="recall_gross, mean, P03") as blocked:
+        audit(together, evidence, study=study, readers=readers)
+    assert blocked.value.exit_code == 4
+
+
+def test_c10_a_cell_of_nearly_the_same_people_goes_with_a_companion(study):
+    results, evidence = tables_of(study, officials())
+    near = ("recall_gross", "mean", "P02", "", "", NOW)
+    together = protect_together(results, evidence, study=study, readers=Readers({}, frozenset({near})))
+    asked = {"measure": "recall_gross", "by": "", "period": NOW}
+    assert marks(together, region="P02", **asked) == {"c"}
+    assert {"c"} in (marks(together, region="P01", **asked), marks(together, region="P03", **asked))

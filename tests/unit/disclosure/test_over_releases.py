@@ -10,13 +10,15 @@ import pytest
 from sample_results import protected, row
 from sample_study import write_study
 
-from analysis_lib.disclosure.over_releases import changed_officials, changed_quarters, count_changed, must_stay
+from analysis_lib.disclosure.members import TAG, Roster, differing
+from analysis_lib.disclosure.over_releases import count_changed, must_stay, must_stay_withheld
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.errors import PublicationBlocked
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import Study
 
 QUARTER = "2026Q3"
+KEY = b"k" * 32
 
 
 @pytest.fixture
@@ -24,14 +26,22 @@ def study(tmp_path: Path) -> Study:
     return write_study(tmp_path / "s")
 
 
-def officials(hours: dict[str, float], *, weight: float = 1.0, province: str = "P01") -> pd.DataFrame:
+def people(hours: dict[str, float], *, weight: float = 1.0, province: str = "P01", **more: object) -> pd.DataFrame:
     """People with their hours."""
     return pd.DataFrame(
         {
             "respondent_id": list(hours), "quarter": QUARTER, "region": "C0101", "province": province, "tier": "county",
-            "weight": weight, "gross": list(hours.values()),
+            "weight": weight, "diary_weight": weight, "recall_gross": list(hours.values()),
         }
-    )  # fmt: skip
+    ).assign(**more)  # fmt: skip
+
+
+def roster(study: Study, officials: pd.DataFrame, method: str = "m") -> Roster:
+    return Roster.of(officials, study=study, key=KEY, method=method)
+
+
+def tags(study: Study, *names: str) -> set[int]:
+    return set(roster(study, people(dict.fromkeys(names, 1.0))).rows[TAG])
 
 
 def hours(study: Study, values: dict[str, float], *, n: int = 100) -> pd.DataFrame:
@@ -49,21 +59,33 @@ def stays(
     return now.loc[found, "region"].tolist()
 
 
-def test_only_people_whose_own_returns_changed_count_not_those_whose_weight_moved() -> None:
-    then = officials({"A": 10, "B": 20, "C": np.nan, "D": 5})
-    now = officials({"A": 10, "B": 21, "C": np.nan, "E": 7}, weight=1.3)
-    assert sorted(changed_officials(then, now)["respondent_id"].unique()) == ["B", "D", "E"]
-    assert changed_officials(then, then.assign(weight=2.0)).empty
+def test_only_people_whose_own_returns_changed_count_not_those_whose_weight_moved(study: Study) -> None:
+    then = roster(study, people({"A": 10, "B": 20, "C": np.nan, "D": 5}))
+    now = roster(study, people({"A": 10, "B": 21, "C": np.nan, "E": 7}, weight=1.3))
+    assert set(differing(then, now)[TAG]) == tags(study, "B", "D", "E")
+    assert differing(then, roster(study, people({"A": 10, "B": 20, "C": np.nan, "D": 5}, weight=2.0))).empty
+
+
+def test_under_another_method_only_those_count_who_came_went_or_stand_elsewhere(study: Study) -> None:
+    then = roster(study, people({"A": 10, "B": 20, "C": 5}))
+    now = people({"A": 11, "B": 22, "D": 5})
+    assert set(differing(then, roster(study, now, "another"))[TAG]) == tags(study, "C", "D")
+    assert set(
+        differing(then, roster(study, now.assign(tier=["county", "village", "county"]), "another"))[TAG]
+    ) == tags(study, "B", "C", "D")
 
 
 def test_people_are_counted_where_they_were_and_where_they_are(study: Study) -> None:
-    changed = pd.concat([officials({"A": 1}), officials({"A": 1}, province="P02"), officials({"B": 2})])
+    frames = [people({"A": 1}), people({"A": 1}, province="P02"), people({"B": np.nan})]
+    changed = pd.concat([roster(study, each).rows for each in frames]).assign(quarter=QUARTER)
     cells = pd.DataFrame(
         [("all", "", "", QUARTER), ("P01", "", "", QUARTER), ("P02", "tier", "county", QUARTER), ("all", "", "", "2026Q2"),
          ("all", "", "", "2026Q1–2026Q3"), ("P02", "tier", "village", QUARTER)],
         columns=["region", "by", "category", "period"],
     )  # fmt: skip
-    assert count_changed(cells, changed, study=study).tolist() == [2, 2, 1, 0, 2, 0]
+    assert count_changed(cells.assign(measure="of no roster"), changed, study=study).tolist() == [2, 2, 1, 0, 2, 0]
+    answered = count_changed(cells.assign(measure="recall_gross"), changed, study=study)
+    assert answered.tolist() == [1, 1, 1, 0, 1, 0]  # B said nothing of these hours
 
 
 def test_a_number_in_which_fewer_than_ten_changed_stays_and_takes_a_sibling_with_it(study: Study) -> None:
@@ -105,10 +127,6 @@ def test_a_kept_row_shows_the_published_number_and_says_so(study: Study) -> None
         now.kept(then.table.assign(mark="c"))
 
 
-def test_quarters_whose_drops_differ_are_known_by_their_ids() -> None:
-    assert changed_quarters({"2026Q2/a/1", "2026Q3/b/1"}, {"2026Q2/a/1", "2026Q3/b/2"}) == {"2026Q3"}
-
-
 def test_a_number_that_was_withheld_does_not_stay(study: Study) -> None:
     hidden = hours(study, {"P02": 15.0}, n=5)
     assert hidden["value"].isna().all()
@@ -116,3 +134,9 @@ def test_a_number_that_was_withheld_does_not_stay(study: Study) -> None:
     published = pd.DataFrame([row for _, row in published.iterrows()])  # gathered row by row from several releases
     now = hours(study, {"all": 16.0, "P01": 17.0, "P02": 15.4})
     assert stays(study, published, now, {"P02": 3}, 3, QUARTER) == []
+
+
+def test_a_number_that_was_withheld_stays_so_until_enough_people_changed_in_it(study: Study) -> None:
+    published = pd.concat([hours(study, {"P01": 17.0}), hours(study, {"P02": 15.0}, n=5)], ignore_index=True)
+    assert must_stay_withheld(published, pd.Series([3, 9]), study=study).tolist() == [False, True]
+    assert must_stay_withheld(published, pd.Series([3, 10]), study=study).tolist() == [False, False]
