@@ -72,6 +72,11 @@ class Contents:
     is_preview: bool = False
     exceptions: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything for a feed: a preview may show nothing but what readers have not seen."""
+        return bool(self.corrections) or any(release.name in self.published for release in self.releases)
+
 
 def assemble(study: Study, contents: Contents) -> Path:
     """Put releases together in a folder of their own; the site of readers is not touched.
@@ -201,7 +206,7 @@ def _pages_of_site(
     """Address below a language → text of what belongs to no quarter alone."""
     writer, latest = Writer(study, language), reports[-1]
     listed = {release.quarter: set(release.manifest["files"]) for release in contents.releases}
-    feed = site_pages.FEED if contents.published else ""
+    feed = site_pages.FEED if contents.has_news else ""
     told = {
         "": pages.render_overview(
             latest,
@@ -241,7 +246,7 @@ def _site_map(writer: Writer, top: str, contents: Contents, own: str = "", files
         (f"{top}{page}/index.html", writer.text(f"site.{page}"))
         for page in (pages.FIND, pages.ARCHIVE, pages.CORRECTIONS)
     ]
-    if contents.published:
+    if contents.has_news:
         links.append((f"{top}{site_pages.FEED}", writer.text("site.feed")))
     return pages.link_items(links)
 
