@@ -154,6 +154,14 @@ def imputation(panel: Panel, *, anticipation: int = 0) -> Contrasts:
     return Contrasts(_group_time_index("imputation", tuple(rows)), _less_untreated_fit(targets, panel, anticipation))
 
 
+def untreated_residuals(panel: Panel) -> np.ndarray:
+    """Weights, shape (K, R, T), of what the fit of `imputation` leaves of each cell without the reform."""
+    regions, periods = np.nonzero(_untreated(panel, 0))
+    targets = np.zeros((len(regions), *panel.values.shape))
+    targets[np.arange(len(regions)), regions, periods] = 1.0
+    return _less_untreated_fit(targets, panel, 0)
+
+
 def by_event_time(
     contrasts: Contrasts, panel: Panel, *, earliest: int | None = None, latest: int | None = None
 ) -> Contrasts:

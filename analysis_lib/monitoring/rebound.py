@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from analysis_lib.effects import results
-from analysis_lib.effects.difference_in_differences import Contrasts
+from analysis_lib.effects.difference_in_differences import Contrasts, untreated_residuals
 from analysis_lib.effects.inference import cohort_residuals
 from analysis_lib.effects.panel import Panel
 from analysis_lib.effects.results import EffectResult, row_of
@@ -239,8 +240,8 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     harm to the chart, which compares each cohort with itself.
 
     Where fewer than three degrees of freedom are left, and sampling errors are known, regions are taken to scatter of
-    themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), independently of each other, and more where the steps
-    of the path show more (`_as_shown`).
+    themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), independently of each other, and more where cells without
+    the reform show more (`_as_shown`).
     """
     at = {(start, time): row for row, (start, time) in enumerate(contrasts.index[["start", "event_time"]].to_numpy())}
     size = {start: panel.weights[panel.starts == start].sum() for start in panel.cohorts}
@@ -267,12 +268,10 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     weights = np.stack(weights)
     estimate = np.tensordot(weights, panel.values, 2)
     if panel.sampling is not None and cohort_residuals(panel)[1].sum() < LEAST_DF:
-        scores = [
-            of @ _square_root(_with_own(known))
-            for of, known in zip(weights.swapaxes(0, 1), panel.sampling, strict=True)
-        ]
-        root = np.hstack(scores)
-        return Path(estimate, root * _as_shown(np.diff(estimate), np.diff(root, axis=0)), math.inf, "sampling")
+        scatter = [_square_root(_with_own(known)) for known in panel.sampling]
+        residuals = untreated_residuals(panel)
+        shown = _as_shown(np.tensordot(residuals, panel.values, 2), _assumed(residuals, scatter))
+        return Path(estimate, shown * _assumed(weights, scatter), math.inf, "sampling")
     root, df = _root_of_regions(weights, panel)
     return Path(estimate, root, df)
 
@@ -337,11 +336,17 @@ def path_of_series(series: pd.DataFrame, *, start: str, autocorrelation: float =
     return Path(departures[before:], root, trace**2 / (residual**2).sum(), "serial")
 
 
+def _assumed(weights: np.ndarray, scatter: Sequence[np.ndarray]) -> np.ndarray:
+    """Square root of the covariance of contrasts, weights of shape (K, R, T), of regions independent of each other."""
+    return np.hstack([of @ root for of, root in zip(weights.swapaxes(0, 1), scatter, strict=True)])
+
+
 def _as_shown(observed: np.ndarray, root: np.ndarray) -> float:
     """Standard deviations shown by contrasts that hold no effect, over those assumed, never below one.
 
-    Steps from quarter to quarter (the moving range of a chart of single values: Montgomery 2012, ch. 6) hardly feel a
-    cut that is lost once. ``root @ root.T`` is the covariance that was assumed of the contrasts.
+    Of regions these are residuals without the reform; of one series the quarters before and the steps since (the moving
+    range of a chart of single values: Montgomery 2012, ch. 6), which hardly feel a cut that is lost once. ``root @ root.T``
+    is the covariance that was assumed of the contrasts.
     """
     assumed = float((root**2).sum())
     return math.sqrt(max(1.0, float(observed @ observed) / assumed)) if assumed > NEGLIGIBLE else 1.0

@@ -16,6 +16,7 @@ from analysis_lib.effects.difference_in_differences import (
     group_time,
     imputation,
     overall,
+    untreated_residuals,
 )
 from analysis_lib.effects.panel import Panel
 from analysis_lib.errors import DesignError
@@ -180,3 +181,17 @@ class TestOtherReforms:
         together = replace(made(), exposures={"caps": made().in_force.astype(float)})
         with pytest.raises(DesignError, match="effect of caps cannot be told"):
             build(together)
+
+
+def test_what_the_fit_leaves_of_cells_without_the_reform():
+    panel = made()
+    residuals = untreated_residuals(panel)
+    untreated = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]], dtype=bool)
+    cells = np.argwhere(untreated)
+    dummies = np.array(
+        [[*(region == np.arange(3)), *(period == np.arange(4))] for region, period in cells], dtype=float
+    )
+    values = HOURS[untreated]
+    left = values - dummies @ np.linalg.lstsq(dummies, values, rcond=None)[0]
+    assert np.tensordot(residuals, HOURS, 2) == pytest.approx(left)
+    assert not residuals[:, ~untreated].any()

@@ -208,10 +208,14 @@ class TestPathOfRegions:
         own = np.zeros((2, 10, 10)) + 0.2**2 * np.eye(10)
         lonely = replace(seen, regions=seen.regions[:2], values=seen.values[[0, 9]], starts=seen.starts[[0, 9]],
                          weights=np.ones(2), sampling=own)  # fmt: skip
-        shown = path_of_panel(group_time(lonely), lonely)
+        shown = path_of_panel(group_time(lonely), replace(lonely, values=10 * lonely.values))
         found = path_of_panel(group_time(lonely), replace(lonely, values=np.zeros((2, 10))))
         assert (found.spread, found.df) == ("sampling", math.inf)
-        assert shown.covariance[0, 0] > found.covariance[0, 0]  # its steps are larger than sampling makes them
+        assert shown.covariance[0, 0] > found.covariance[0, 0]  # quarters before differ by more than assumed
+        cut = np.where(lonely.in_force, -5.0, 0.0)
+        assert path_of_panel(group_time(lonely), replace(lonely, values=cut)).covariance == pytest.approx(
+            found.covariance
+        )
         # The change since the quarter before in two regions: four means, whose own part is correlated by a half.
         assert found.covariance[0, 0] == pytest.approx(2 * (2 * 2 * 0.2**2 - 2 * 0.5 * 0.2**2))
 
