@@ -133,17 +133,23 @@ def with_companions(withheld: pd.Series, estimates: pd.DataFrame, study: Study) 
         [*(column for column in ESTIMATE_KEY if column != "region"), parents.rename("parent")],
         [column for column in ESTIMATE_KEY if column != "category"],
     ]
-    withheld = withheld.copy()
+    withheld, people = withheld.copy(), estimates["n"].to_numpy()
+    if not withheld.any():
+        return withheld
+    is_withheld = withheld.to_numpy(bool, copy=True)
+    # The number of each row's family; -1 in none.
+    numbers = [estimates.groupby(family, sort=False).ngroup().fillna(-1).to_numpy(int) for family in families]
     settled = False
     while not settled:  # a companion in one family may stand alone in the other
-        before = int(withheld.sum())
-        for family in families:
-            grouped = estimates.assign(withheld=withheld).groupby(family, sort=False)
-            alone = (grouped["withheld"].transform("sum") == 1) & (grouped["withheld"].transform("size") > 1)
-            for _, members in estimates[alone].groupby(family, sort=False):
-                smallest = members.loc[~withheld[members.index], "n"].sort_values(kind="stable").index[0]
-                withheld[smallest] = True
-        settled = int(withheld.sum()) == before
+        before = int(is_withheld.sum())
+        for number in numbers:
+            hidden = np.bincount(number[is_withheld & (number >= 0)], minlength=len(number))
+            for alone in np.flatnonzero(hidden == 1):
+                others = np.flatnonzero((number == alone) & ~is_withheld)
+                if len(others):
+                    is_withheld[others[np.argmin(people[others])]] = True
+        settled = int(is_withheld.sum()) == before
+    withheld[:] = is_withheld
     return withheld
 
 
@@ -195,20 +201,23 @@ def quarters_in(period: str) -> list[str]:
 def rounded(estimates: pd.DataFrame, study: Study) -> pd.DataFrame:
     """C04, C05, C06: value, ci_low, ci_high and n as they may be published; bounds move outward only."""
     base = study.config.disclosure.round_counts_to
-    counts, decimals = estimates["statistic"] == "count", decimals_of(estimates, study)
+    counts, is_fte = (
+        (estimates[name] == kind).to_numpy(bool) for name, kind in (("statistic", "count"), ("unit", "fte"))
+    )
+    decimals = decimals_of(estimates, study).to_numpy(float)
     columns = {}
     for name, source, rule in [
         ("value", "estimate", np.rint),
         ("ci_low", "ci_low", _floor),
         ("ci_high", "ci_high", _ceil),
     ]:
-        numbers = estimates[source].astype(float)
-        digits = decimals.where(estimates["unit"] != "fte", _decimals_left_by_significance(numbers)).astype(float)
-        scale = (10.0 ** digits.clip(lower=0)).where(~counts, 1.0)  # steps finer than one: 10 for tenths
-        step = (10.0 ** -digits.clip(upper=0)).where(~counts, float(base))  # steps of one and above
+        numbers = estimates[source].to_numpy(float)
+        digits = np.where(is_fte, _decimals_left_by_significance(numbers), decimals)
+        scale = np.where(counts, 1.0, 10.0 ** np.maximum(digits, 0))  # steps finer than one: 10 for tenths
+        step = np.where(counts, float(base), 10.0 ** -np.minimum(digits, 0))  # steps of one and above
         columns[name] = rule(numbers * scale / step) * step / scale + 0.0  # + 0.0 turns -0.0 into 0.0
-    for bound in ("ci_low", "ci_high"):
-        columns[bound] = columns[bound].mask(counts)  # a count has none, and rounding one would narrow the count down
+    for bound in ("ci_low", "ci_high"):  # a count has none, and rounding one would narrow the count down
+        columns[bound] = np.where(counts, np.nan, columns[bound])
     columns["n"] = (np.rint(estimates["n"] / base) * base).astype("Int64")
     return pd.DataFrame(columns, index=estimates.index)
 
@@ -222,15 +231,15 @@ def decimals_of(rows: pd.DataFrame, study: Study) -> pd.Series:
     return decimals
 
 
-def _floor(numbers: pd.Series) -> pd.Series:
-    return (numbers + ROUNDING_SLACK * numbers.abs().clip(lower=1)).apply(np.floor)
+def _floor(numbers: np.ndarray) -> np.ndarray:
+    return np.floor(numbers + ROUNDING_SLACK * np.maximum(np.abs(numbers), 1))
 
 
-def _ceil(numbers: pd.Series) -> pd.Series:
-    return (numbers - ROUNDING_SLACK * numbers.abs().clip(lower=1)).apply(np.ceil)
+def _ceil(numbers: np.ndarray) -> np.ndarray:
+    return np.ceil(numbers - ROUNDING_SLACK * np.maximum(np.abs(numbers), 1))
 
 
-def _decimals_left_by_significance(numbers: pd.Series) -> pd.Series:
+def _decimals_left_by_significance(numbers: np.ndarray) -> np.ndarray:
     """Decimals (negative: places before the point) that leave three significant digits, at most two of them."""
-    magnitude = numbers.abs().clip(lower=1).apply(np.log10) + ROUNDING_SLACK
-    return (SIGNIFICANT_DIGITS - 1 - magnitude.apply(np.floor)).fillna(0)
+    magnitude = np.log10(np.maximum(np.abs(numbers), 1)) + ROUNDING_SLACK
+    return np.nan_to_num(SIGNIFICANT_DIGITS - 1 - np.floor(magnitude))

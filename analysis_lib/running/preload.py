@@ -8,10 +8,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import sys
 
-from analysis_lib.figures import style
+import nbformat
+from babel.numbers import format_decimal
+
+from analysis_lib.figures import style, svg
 from analysis_lib.fingerprints import reached_code
+from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.running.suite import Suite, imported_modules
 from analysis_lib.tables import contracts
 
@@ -49,10 +54,18 @@ for module in [
     # A notebook that imports what is not there says so itself, when it runs.
     with contextlib.suppress(ImportError):
         importlib.import_module(module)
-# What is made at first use, and would be made again by every unit: pandera's backends, the fonts of charts, and the
-# hashes of the code that tables are rebuilt by.
+# What is made at first use, and would be made again by every unit: pandera's backends, the fonts of charts and all else
+# that the first of them needs, the words and numbers of a language, the rules of a notebook's file, and the hashes of
+# the code that tables are rebuilt by.
 contracts.check(contracts.blank("estimates"), "estimates")
 style.register_fonts()
+chart = style.figure_of(style.new_panels(1, height=80, left=20, right=20, top=20, bottom=20))
+for place, (language, weight) in enumerate([("zh", "normal"), ("en", "bold")]):
+    number = format_decimal(place, format="#,##0.0", locale=language)
+    chart.text(place / 2, 0.5, Catalogue(language)("page.simulated") + number, family=style.FAMILY, weight=weight)
+chart.savefig(io.BytesIO(), format="png")
+svg.to_svg(chart, id_prefix="first", title="", description="")
+nbformat.validate(nbformat.v4.new_notebook())
 reached_code(["analysis_lib.briefs", "analysis_lib.followed"])
 # What is there now stays for good: the collector of a forked unit need not touch, and so copy, its pages.
 gc.freeze()
