@@ -7,9 +7,12 @@ year all numbers of a quarter are published anew together, if enough people chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis_lib.disclosure import policy
@@ -28,13 +31,13 @@ class Published:
 
     Attributes
     ----------
-    row : pandas.Series
+    row : mapping
         Its row of a protected table.
     changed : int
         How many people changed in its cell since it was estimated.
     """
 
-    row: pd.Series
+    row: Mapping[str, Any]
     changed: int
 
     @property
@@ -69,28 +72,33 @@ def count_changed(cells: pd.DataFrame, changed: pd.DataFrame, *, study: Study) -
     changed : pandas.DataFrame
         As `members.differing`, with their quarter.
     """
-    place = ["region", "by", "category", "period"]
     if changed.empty:
         return pd.Series(0, index=cells.index, dtype=int)
-    known = frozenset().union(*changed[DESCRIBED])
-    alike = {measure: frozenset(each for each in {*changed[DESCRIBED]} if measure in each) for measure in known}
-    groups = cells["measure"].map(alike).astype(object)
-    counted: dict[tuple, int] = {}
-    keys = list(zip(groups, *(cells[name] for name in place), strict=True))
-    for key in dict.fromkeys(keys):
-        group, region, by, category, period = key
-        inside = pd.Series(True, index=changed.index)
-        if isinstance(group, frozenset):
-            inside &= changed[DESCRIBED].isin(group)
-        if quarters := policy.quarters_in(str(period)):
-            inside &= changed["quarter"].isin(quarters)
+    sets, tags = changed[DESCRIBED], changed[TAG].to_numpy(np.uint64)
+    known = frozenset().union(*sets)
+    alike = {measure: frozenset(each for each in {*sets} if measure in each) for measure in known}
+    everybody = np.ones(len(changed), dtype=bool)
+
+    @cache
+    def where(column: str, values: Hashable) -> np.ndarray:
+        return changed[column].isin(values).to_numpy(bool)  # pyright: ignore[reportArgumentType]
+
+    @cache
+    def count(group: frozenset | None, region: str, by: str, category: str, period: str) -> int:
+        inside = everybody if group is None else where(DESCRIBED, group)
+        if quarters := policy.quarters_in(period):
+            inside = inside & where("quarter", tuple(quarters))
         if region != NATION:
             level = study.region_changes.level(region)
-            inside &= changed[level] == region if level in changed.columns else False
+            inside = inside & where(level, (region,)) if level in changed.columns else ~everybody
         if by in changed.columns:
-            inside &= changed[by] == category
-        counted[key] = int(changed.loc[inside, TAG].nunique())
-    return pd.Series([counted[key] for key in keys], index=cells.index, dtype=int)
+            inside = inside & where(by, (category,))
+        return len(np.unique(tags[inside]))
+
+    groups = [alike.get(measure) for measure in cells["measure"]]
+    places = (cells[name].astype(str) for name in ("region", "by", "category", "period"))
+    counts = [count(*key) for key in zip(groups, *places, strict=True)]
+    return pd.Series(counts, index=cells.index, dtype=int)
 
 
 def must_stay_withheld(published: pd.DataFrame, n_changed: pd.Series, *, study: Study) -> pd.Series:
@@ -147,12 +155,13 @@ def must_stay(
     stays = can_stay & (n_changed < limit) & ~(is_yearly & (n_in_all >= limit))
     parent = now["region"].map(study.regions["parent"]).where(now["region"] != NATION, "(none)")
     families = [
-        [*(now[name] for name in ESTIMATE_KEY if name != "region"), parent],
+        [*(now[name] for name in ESTIMATE_KEY if name != "region"), parent.rename("parent")],
         [now[name] for name in ESTIMATE_KEY if name != "category"],
     ]
     for family in families:
-        for _, members in now.groupby(family, sort=False):
-            others = members.index[~stays[members.index] & can_stay[members.index]]
-            if stays[members.index].sum() == 1 and len(others):
-                stays[now.loc[others, "n"].astype(float).sort_values(kind="stable").index[0]] = True
+        grouped = stays.groupby(family, sort=False, dropna=False)
+        is_alone = (grouped.transform("sum") == 1) & ~stays & can_stay
+        least = now.loc[is_alone, "n"].astype(float).sort_values(kind="stable").index
+        first = grouped.ngroup().loc[least].drop_duplicates().index
+        stays[first] = True
     return stays.reindex(rows.index, fill_value=False)

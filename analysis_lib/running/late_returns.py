@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from analysis_lib.publishing.releases import Results
 
 _KEY = ["measure", "statistic", "unit", "region", "by", "category", "period"]
+_CELL = [_KEY.index(name) for name in ESTIMATE_KEY]
 
 
 def keep_published(results: Results, *, study: Study, quarter: Quarter, ledger: Ledger) -> tuple[Results, Readers]:
@@ -184,10 +185,11 @@ class _Known:
             in_all = count_changed(cells.assign(region=NATION, by="", category=""), changed, study=self.study)
             counts.append(pd.DataFrame({"here": here, "in_all": in_all}))
         counted = pd.concat(counts).reindex(published.index)
-        for place, key in keys.items():
-            if place in found and not key[0]:
-                cell = tuple(rows.loc[place, ESTIMATE_KEY])
-                self.numbers.setdefault(cell, Published(found[place][0], int(counted.at[place, "here"])))
+        here = counted["here"].to_dict()
+        for place, (row, _) in found.items():
+            table_name, *cell = keys[place]
+            if not table_name:  # a plain estimate
+                self.numbers.setdefault(tuple(cell[at] for at in _CELL), Published(row, here[place]))
         hidden = must_stay_withheld(published, counted["here"], study=self.study).reindex(rows.index, fill_value=False)
         table = table.without(hidden)
         rows = table.table
@@ -223,7 +225,7 @@ class _Known:
 
     # -- rows as published ------------------------------------------------------------------------
 
-    def _row(self, key: tuple[str, ...]) -> tuple[pd.Series, str] | None:
+    def _row(self, key: tuple[str, ...]) -> tuple[dict[str, Any], str] | None:
         """The row of a key as published last, and the release that it was estimated for.
 
         Releases are read from the newest on, as far as a row that is not found yet may stand in them: none tells of
@@ -235,13 +237,10 @@ class _Known:
         while key not in self._seen and (left := [each for each in self._unread if _reports(each) >= last]):
             self._unread.remove(left[0])
             self._read(left[0])
-        if key not in self._seen:
-            return None
-        rows, place, release = self._seen[key]
-        return rows.loc[place], release
+        return self._seen.get(key)
 
     @cached_property
-    def _seen(self) -> dict[tuple[str, ...], tuple[pd.DataFrame, Any, str]]:
+    def _seen(self) -> dict[tuple[str, ...], tuple[dict[str, Any], str]]:
         return {}
 
     @cached_property
@@ -260,9 +259,10 @@ class _Known:
                 rows = rows[~rows["mark"].str.endswith(KEPT)]  # it was estimated for an earlier release
                 today = {code: self.study.region_changes.as_published(code, made) for code in rows["region"].unique()}
                 rows = rows.assign(region=rows["region"].map(today))
-                for place, key in _keyed(table.name, rows):
-                    if key not in self._seen or order[self._seen[key][2]] > order[facts["release"]]:
-                        self._seen[key] = (rows, place, facts["release"])
+                records = rows.astype(object).to_dict("records")
+                for record, (_, key) in zip(records, _keyed(table.name, rows), strict=True):
+                    if key not in self._seen or order[self._seen[key][1]] > order[facts["release"]]:
+                        self._seen[key] = (record, facts["release"])  # pyright: ignore[reportArgumentType]
 
     # -- C10 over releases ------------------------------------------------------------------------
 
