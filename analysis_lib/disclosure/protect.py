@@ -110,7 +110,8 @@ class ProtectedTable:
         own = [
             name for name in (*_NUMBERS, "n", *TEXTS, *FIGURES) if name in table.columns and name in published.columns
         ]
-        table.loc[published.index, own] = published[own]
+        for name in own:
+            table.loc[published.index, name] = published[name].astype(table[name].dtype)
         table.loc[published.index, "mark"] = published["mark"] + policy.KEPT
         return ProtectedTable(self.name, _typed(table), _GATE, evidence)
 

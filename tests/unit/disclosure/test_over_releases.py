@@ -127,6 +127,15 @@ def test_a_kept_row_shows_the_published_number_and_says_so(study: Study) -> None
         now.kept(then.table.assign(mark="c"))
 
 
+def test_rows_gathered_from_several_releases_are_kept_where_they_belong(study: Study) -> None:
+    then = hours(study, {"all": 16.0, "P01": 17.0, "P02": 15.0}).drop(index=0)
+    gathered = pd.DataFrame(then.astype(object).to_dict("records"), index=[1, 2])
+    rows = [row("gross", "hours_week", "mean", 18.0, 0.4, region=code, n=90) for code in ("all", "P01", "P02")]
+    kept = protected(study, "hours", rows).kept(gathered).table
+    assert kept["value"].tolist() == [18.0, 17.0, 15.0]
+    assert kept["n"].tolist() == [90, 100, 100]
+
+
 def test_a_number_that_was_withheld_does_not_stay(study: Study) -> None:
     hidden = hours(study, {"P02": 15.0}, n=5)
     assert hidden["value"].isna().all()
