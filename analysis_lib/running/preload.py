@@ -11,7 +11,6 @@ import importlib
 import io
 import sys
 
-import nbformat
 from babel.numbers import format_decimal
 
 from analysis_lib.figures import style, svg
@@ -39,11 +38,11 @@ LATE = [
     "statsmodels.api",
 ]
 
-# jsonschema compiles a grammar of web addresses, for as long as all of pandas takes, when it finds this package;
-# notebooks hold no address to check.
-sys.modules["rfc3987_syntax"] = None  # pyright: ignore[reportArgumentType]
-# Every kernel would import a debugger, for as long as all else that makes it a kernel takes; nobody debugs these.
-sys.modules["debugpy"] = None  # pyright: ignore[reportArgumentType]
+# Packages that others import where they find them, for longer than much of the rest takes, and to no use here: grammars
+# of web addresses, for jsonschema (of pandas' own size; notebooks hold no address to check), what makes up examples of
+# tables, for pandera, and a debugger, which every kernel would import anew.
+for unwanted in ("rfc3987_syntax", "uri_template", "hypothesis", "debugpy"):
+    sys.modules[unwanted] = None  # pyright: ignore[reportArgumentType]
 
 suite = Suite.find()
 for module in [
@@ -65,6 +64,9 @@ for place, (language, weight) in enumerate([("zh", "normal"), ("en", "bold")]):
     chart.text(place / 2, 0.5, Catalogue(language)("page.simulated") + number, family=style.FAMILY, weight=weight)
 chart.savefig(io.BytesIO(), format="png")
 svg.to_svg(chart, id_prefix="first", title="", description="")
+nbformat = importlib.import_module(
+    "nbformat"
+)  # not above: it looks for the first of the packages that are not to be found
 nbformat.validate(nbformat.v4.new_notebook())
 reached_code(["analysis_lib.briefs", "analysis_lib.followed"])
 # What is there now stays for good: the collector of a forked unit need not touch, and so copy, its pages.
