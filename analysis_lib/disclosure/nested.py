@@ -27,8 +27,9 @@ Rosters = Mapping[str, Roster]  # by quarter
 
 
 def levels_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells among rows that are shown and stand for the people of a place and period."""
+    """The cells among rows that are shown anew and stand for the people of a place and period."""
     is_level = rows["statistic"].isin(LEVELS) & rows["value"].notna() & ~policy.is_change(rows)
+    is_level &= ~rows["mark"].str.endswith(policy.KEPT)
     return rows.loc[is_level & rows["period"].map(lambda period: bool(policy.quarters_in(str(period)))), CELL]
 
 
@@ -54,7 +55,8 @@ def too_near(
 
     Notes
     -----
-    A cell of exactly the people of one that readers have tells nothing new of anybody. Parts of a whole within a release
+    A cell of exactly the people of one that readers have tells nothing new of anybody. That a cell is near its own past is
+    the business of C11 (`over_releases`). Parts of a whole within a release
     are the business of `linked`. Of two new cells that are too near each other, the one of fewer people is named.
     """
     limit = study.config.disclosure.min_respondents
@@ -62,6 +64,8 @@ def too_near(
     for group in _alike(now, rosters, published, study):
         shown = group.measures_of
         for cell, other in group.near(limit):
+            if group.places[cell] == group.places[other]:
+                continue
             measures = shown[cell] & shown[other]
             for same in group.same_as(cell):
                 measures = measures - shown[same]  # readers have it already

@@ -303,8 +303,8 @@ class _Known:
         from analysis_lib.disclosure.nested import levels_of
         from analysis_lib.disclosure.policy import quarters_in
 
-        rows = [json.loads(each["key"]) | {"value": each["estimate"]} for each in self.ledger.cells(facts["release"])]
-        frame = levels_of(pd.DataFrame(rows, columns=[*_KEY, "value"]))
+        rows = [json.loads(each["key"]) | each for each in self.ledger.cells(facts["release"])]
+        frame = levels_of(pd.DataFrame(rows, columns=[*_KEY, "estimate", "mark"]).rename(columns={"estimate": "value"}))
         frame = frame[
             frame["period"].map(lambda period: not quarters.isdisjoint(quarters_in(str(period)))).astype(bool)
         ]

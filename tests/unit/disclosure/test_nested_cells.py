@@ -67,12 +67,14 @@ def test_parts_of_a_whole_in_one_release_are_left_to_the_audit_of_linked_tables(
     assert too_near(cells(STAFF, ("C0201", "", "", NOW)), people, [], study=study) == set()
 
 
-def test_a_place_that_lost_few_people_since_is_held_against_its_own_past(study: Study) -> None:
+def test_a_place_that_lost_few_people_since_is_near_its_province_of_then_and_its_own_past_is_left_to_c11(
+    study: Study,
+) -> None:
     then = county(["staff"] * 40)
-    now = then.iloc[3:]
-    whole = ("C0201", "", "", NOW)
-    before = [(cells(whole), {NOW: roster(study, then)})]
-    assert too_near(cells(whole), {NOW: roster(study, now)}, before, study=study) == named(whole)
+    before, now = {NOW: roster(study, then)}, {NOW: roster(study, then.iloc[3:])}
+    whole, province = ("C0201", "", "", NOW), ("P02", "", "", NOW)
+    assert too_near(cells(whole), now, [(cells(whole), before)], study=study) == set()
+    assert too_near(cells(whole), now, [(cells(province), before)], study=study) == named(whole)
 
 
 def test_a_year_less_three_quarters_that_readers_have_is_told_by_people_not_by_their_returns(study: Study) -> None:
@@ -89,7 +91,7 @@ def test_only_levels_of_people_are_cells_of_people() -> None:
     rows = pd.DataFrame(
         [("mean", NOW, 1.0), ("effect", NOW, 1.0), ("mean", f"2025Q3→{NOW}", 1.0), ("mean", "", 1.0), ("mean", NOW, np.nan)],
         columns=["statistic", "period", "value"],
-    ).assign(measure="recall_gross", region="all", by="", category="")  # fmt: skip
+    ).assign(measure="recall_gross", region="all", by="", category="", mark="")  # fmt: skip
     assert levels_of(rows)["period"].tolist() == [NOW]
 
 
