@@ -167,7 +167,7 @@ class _Cells:
     """Every number of a release once, whatever the tables that show it, and the equations between them."""
 
     study: Study
-    # Key; unit, value, ci_low, ci_high, n, mark; exact, weight, people, rule; is_ours; value_before, n_before, changed.
+    # Key; unit, value, ci_low, ci_high, n, mark; exact, weight, people, rule; is_ours; value_before, n_before, changed, of (how many).
     frame: pd.DataFrame
     tables: list[str]
     equations: list[_Equation] = field(default_factory=list)
@@ -208,6 +208,7 @@ class _Cells:
         before = [readers.numbers.get(key) for key in _keys(cells)]
         had = [each if each and each.is_shown else None for each in before]
         cells["changed"] = [each.changed if each else np.nan for each in had]
+        cells["of"] = [each.people or np.nan if each else np.nan for each in had]
         for name in ("value", "n"):
             cells[f"{name}_before"] = [float(each.row[name]) if each else np.nan for each in had]
         found = cls(study, cells, cells["table"].tolist(), readers=readers)
@@ -596,7 +597,8 @@ class _Facts:
         highest = np.where(is_change, np.inf, highest)
         kept, changed = frame["is_kept"].to_numpy(bool), frame["changed"].to_numpy(float)
         is_told = changed == 0  # by what readers have, for good
-        part = np.where(np.isfinite(changed), changed, 0.0) / frame["people"].fillna(0).clip(lower=1).to_numpy(float)
+        people = frame["of"].fillna(frame["people"]).fillna(0).clip(lower=1).to_numpy(float)
+        part = np.where(np.isfinite(changed), changed, 0.0) / people
         part = np.minimum(part, 1.0)
         if kind == "count":
             true, step = frame["people"].fillna(0).to_numpy(float), limits.round_counts_to / 2
@@ -616,7 +618,10 @@ class _Facts:
             # Those who did not change say what they said; the others may say anything.
             before, room = frame["value_before"].to_numpy(float), step + _times(part, highest - lowest)
             target = withheld & (rule != "").to_numpy() & ~is_told
-            target |= kept & ((changed < limits.min_respondents) | (rule == "C10").to_numpy()) & (changed > 0)
+            # The nation's number as it is now is the one of now less the change from it, which readers cannot do without.
+            is_national = (frame["region"] + frame["by"] == NATION).to_numpy(bool)
+            few = (changed > 0) & (changed < limits.min_respondents) & ~is_national
+            target |= kept & (few | (rule == "C10").to_numpy())
             target &= np.isfinite(true) & ~is_change
             least = limits.min_mean_width
             true = np.where(np.isfinite(true), true, 0.0)

@@ -35,10 +35,13 @@ class Published:
         Its row of a protected table.
     changed : int
         How many people changed in its cell since it was estimated.
+    people : int
+        How many there are, in the quarters in which anybody changed; 0 where that was not counted.
     """
 
     row: Mapping[str, Any]
     changed: int
+    people: int = 0
 
     @property
     def is_shown(self) -> bool:

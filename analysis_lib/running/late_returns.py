@@ -6,7 +6,7 @@ same people as one that readers have, is not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -183,13 +183,14 @@ class _Known:
             cells, changed = rows.loc[basis.index[basis == release]], self._changed_since(release)
             here = count_changed(cells, changed, study=self.study)
             in_all = count_changed(cells.assign(region=NATION, by="", category=""), changed, study=self.study)
-            counts.append(pd.DataFrame({"here": here, "in_all": in_all}))
+            people = count_changed(cells, self._people_now(changed["quarter"].unique()), study=self.study)
+            counts.append(pd.DataFrame({"here": here, "in_all": in_all, "people": people}))
         counted = pd.concat(counts).reindex(published.index)
-        here = counted["here"].to_dict()
+        here, people = counted["here"].to_dict(), counted["people"].to_dict()
         for place, (row, _) in found.items():
             table_name, *cell = keys[place]
             if not table_name:  # a plain estimate
-                self.numbers.setdefault(tuple(cell[at] for at in _CELL), Published(row, here[place]))
+                self.numbers.setdefault(tuple(cell[at] for at in _CELL), Published(row, here[place], people[place]))
         hidden = must_stay_withheld(published, counted["here"], study=self.study).reindex(rows.index, fill_value=False)
         table = table.without(hidden)
         rows = table.table
@@ -222,6 +223,13 @@ class _Known:
                     frames.append(differing(moved, now).assign(quarter=quarter))
             self._changed[release] = pd.concat(frames, ignore_index=True)
         return self._changed[release]
+
+    def _people_now(self, quarters: Iterable[str]) -> pd.DataFrame:
+        """Everybody of some quarters."""
+        store = Store(self.study)
+        rosters = {each: self._rosters.of(each, self._now[each], store) for each in quarters}
+        frames = [roster.rows.assign(quarter=quarter) for quarter, roster in rosters.items()]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     # -- rows as published ------------------------------------------------------------------------
 
