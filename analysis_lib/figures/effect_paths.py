@@ -22,6 +22,7 @@ COLUMNS = ["panel", "place", "when", "start", "tick", "is_before", *KEPT, "text"
 _SINCE = {"zh": "距开始的季度数", "en": "quarters since the start"}
 _STARTED = {"zh": "{}开始", "en": "Started in {}"}
 _LOOK = {"zh": "第几次查看", "en": "look"}
+_LOOK_OF = {"zh": "{}（{}）", "en": "{} ({})"}
 _QUARTER = {"zh": "季度", "en": "quarter"}
 
 
@@ -79,10 +80,11 @@ def prepare_looks(
     rows = rows_of(looks, "look", reform, region=region, parts=["look"])
     rows = rows[(rows["measure"] == measure) & rows["look"].str.isdigit()].reset_index(drop=True)
     quarters = [str(period).split("–")[-1] for period in rows["period"]]
+    when = [_LOOK_OF[language].format(*each) for each in zip(rows["look"], quarters, strict=True)]
     return rows.assign(
         panel=rows["measure"].map(labels.measure),
         place=rows["look"].astype(int),
-        when=quarters,
+        when=when,
         start=0.5,
         tick=rows["look"],
         is_before=False,

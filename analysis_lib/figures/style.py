@@ -52,6 +52,7 @@ SERIES = ["#1b5e8c", "#b3541e", "#7a3e74", "#2e7d5b"]
 KINDS = {"burden": "#1b5e8c", "service": "#2e8b67", "core": "#7b8691", "personal": "#8a949e"}
 
 P = ParamSpec("P")
+_COLONS = "：:"  # the best place to break a label of two parts
 _OPENING, _CLOSING = "（《“", "）》”，。、；：？！"  # a line neither ends with the former nor begins with the latter
 
 
@@ -174,7 +175,8 @@ def text_width(text: str, size: float = TEXT_PX, weight: str = "normal") -> floa
 
 
 def wrapped(label: str, size: float = TEXT_PX) -> str:
-    """The label on two lines when it would take more than `LABEL_LIMIT_PX`; broken at a space where there is one.
+    """The label on two lines when it would take more than `LABEL_LIMIT_PX`; broken after a colon, or at a space,
+    where there is one.
 
     Without one it is broken in the middle, but neither after a mark that opens nor before one that closes. What two lines
     cannot hold ends in an ellipsis: a chart keeps room for what it shows, and the table beside it has the whole name.
@@ -185,12 +187,17 @@ def wrapped(label: str, size: float = TEXT_PX) -> str:
         place for place in range(1, len(label)) if label[place - 1] not in _OPENING and label[place] not in _CLOSING
     ]
     breaks = [place for place, character in enumerate(label) if character == " "] or anywhere
-    middle = min(breaks, key=lambda place: abs(2 * place - len(label)))
-    if max(text_width(part.strip(), size) for part in (label[:middle], label[middle:])) > LINE_LIMIT_PX:
+    colons = [place for place in breaks if label[place - 1] in _COLONS and _fits(label, place, size)]
+    middle = min(colons or breaks, key=lambda place: abs(2 * place - len(label)))
+    if not _fits(label, middle, size):
         most = _longest_start(label, LINE_LIMIT_PX, size)
         fitting = [place for place in breaks if place <= most] or [place for place in anywhere if place <= most]
         middle = max(fitting)
     return f"{label[:middle]}\n{shortened(label[middle:].strip(), LINE_LIMIT_PX, size)}"
+
+
+def _fits(label: str, place: int, size: float) -> bool:
+    return max(text_width(part.strip(), size) for part in (label[:place], label[place:])) <= LINE_LIMIT_PX
 
 
 def shortened(text: str, limit: float, size: float = TEXT_PX) -> str:

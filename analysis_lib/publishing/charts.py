@@ -19,6 +19,8 @@ from analysis_lib.publishing.sentences import Writer, compare_word, largest_grou
 from analysis_lib.study import NATION
 
 FIRST_MARK = "①"
+NO_FIGURE = "z"  # what stands in a cell of a table for which there is no number
+MARKS = ("c", "x", "u", "b", "bu", "p", "up", "bp", "bup", NO_FIGURE)
 NESTED = 3  # gross, avoidable, excess: the study that names other measures names them plainly
 
 
@@ -46,8 +48,8 @@ class Table:
     @property
     def marks(self) -> list[str]:
         """The bracketed marks that occur, in fixed order."""
-        text = "".join(cell for row in self.rows for cell in row)
-        return [mark for mark in ("c", "x", "u", "b", "bu") if f"[{mark}]" in text]
+        text = "".join(cell or f"[{NO_FIGURE}]" for row in self.rows for cell in row)
+        return [mark for mark in MARKS if f"[{mark}]" in text]
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ class ChartMaker:
         head = [
             text("head.measure"),
             text("head.unit"),
-            text("head.quarter"),
+            labels.period(self.period),
             text("head.interval", level=writer.level),
         ]
         head += [text("head.pooled", period=period) for period in pooled]

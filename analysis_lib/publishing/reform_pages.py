@@ -139,7 +139,7 @@ class ReformMaker(ChartMaker):
         text = self.writer.text
         title = text("reform.overview_title")
         subtitle = text("reform.overview_subtitle", unit=self._unit_first(), level=self.writer.level)
-        return self._rows("overview", frame, title, subtitle, effects.name, text("head.measure"))
+        return self._rows("overview", frame, title, subtitle, effects.name, text("head.measure"), is_by_reform=True)
 
     def effects(self, effects: ProtectedTable, reform: Reform) -> Chart | None:
         """The planned effect on every measure of hours."""
@@ -266,13 +266,21 @@ class ReformMaker(ChartMaker):
         first: str,
         *,
         one_axis: bool = True,
+        is_by_reform: bool = False,
         notes: list[str] | None = None,
     ) -> Chart | None:
         if frame.empty:
             return None
         limits = about_zero(frame) if one_axis else None
         panels = self._panels(name, title, frame, lambda part: effect_rows.draw_effect_rows(part, limits=limits))
-        return Chart(name, title, subtitle, panels, self._table(title, first, frame), download, notes or [])
+        text = self.writer.text
+        named = frame
+        if is_by_reform:
+            pairs = zip(frame["panel"], frame["label"], strict=True)
+            named = frame.assign(label=[text("verdict.of_reform", reform=panel, text=label) for panel, label in pairs])
+        noted = [text("reform.no_interval_note")] if one_axis and frame["ci_low"].isna().any() else []
+        return Chart(name, title, subtitle, panels, self._table(title, first, named), download,
+                     [*noted, *(notes or [])])  # fmt: skip
 
     def _paths(
         self, name: str, frame: pd.DataFrame, title: str, download: str, *, section: str = "reform"

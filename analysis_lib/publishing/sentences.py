@@ -106,14 +106,14 @@ class Writer:
             return self.text("point.hidden", title=title, mark=row["mark"])
         return self.text("point.value", title=title, **self.words(row))
 
-    def change(self, row: pd.Series | None) -> str:
-        """A change against an earlier quarter: word, amount and interval."""
+    def change(self, row: pd.Series | None, *, base: str = "") -> str:
+        """A change against an earlier quarter, or what ``base`` calls it: word, amount and interval."""
         word = self.word_for(row)
         if row is None or word == "unknown":
             return self.text("change.unknown")
         return self.text(
             f"change.{word}",
-            base=self.base(row),
+            base=base or self.base(row),
             amount=self.amount(abs(row["value"]), row["unit"]),
             signed=self.amount(row["value"], row["unit"], signed=True),
             interval=self.interval(row),

@@ -79,7 +79,8 @@ def three_verdicts(
     moved = change if since is None else since
     word = writer.word_for(moved)
     fell = "cannot_tell" if word == "unknown" else word
-    verdicts = [_verdict("fell", fell, writer.change(moved), page="", writer=writer)]
+    base = "" if since is None else writer.text("verdict.before_reforms", period=writer.base(since))
+    verdicts = [_verdict("fell", fell, writer.change(moved, base=base), page="", writer=writer)]
     if "accounts" in tables and not tables["accounts"].table.empty:
         verdicts.append(_verdict("moved", *_moved(tables["accounts"], writer), page=page, writer=writer))
     if "reform_lasting" in tables and not tables["reform_lasting"].table.empty:
@@ -135,6 +136,8 @@ def _back(lasting: ProtectedTable, writer: Writer) -> tuple[str, str]:
             return "yes", _of(reform.id, line, writer)
     held = outcomes.count("holds")
     answer = "no" if outcomes and held == len(outcomes) else "cannot_tell"
+    if answer == "cannot_tell" and not held:
+        return answer, writer.text("verdict.back_cannot_tell_none_text", reforms=followed)
     counts = {"told": held} if answer == "no" else {"held": held}
     return answer, writer.text(f"verdict.back_{answer}_text", reforms=followed, **counts)
 

@@ -220,7 +220,7 @@ def test_r14_tables_have_captions_scopes_and_explain_their_marks(pages, path):
     if "/data/" in path:
         return
     for table, after in re.findall(r"(<table.*?</table>)(.*?)(?=<table|$)", pages[path], re.DOTALL):
-        for mark in set(re.findall(r"<td>[^<]*?\[(c|x|u|b|bu)\]", table)):
+        for mark in set(re.findall(r"<td>[^<]*?\[(c|x|u|b|bu|p|up|bp|bup|z)\]", table)):
             assert f"[{mark}] " in re.findall(r'<p class="notes">(.*?)</p>', after, re.DOTALL)[0]
     sheet = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     assert "tabular-nums" in sheet

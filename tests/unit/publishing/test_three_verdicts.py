@@ -144,4 +144,7 @@ def test_a_reform_of_which_no_cut_is_told_has_none_that_could_come_back(study):
 def test_how_many_reforms_hold_is_said(study):
     tables = {"reform_lasting": lasting(study, forms="holds", papers="cannot_tell")}
     verdict = three_verdicts(tables, None, writer=Writer(study, "en"), page="reforms")[1]
-    assert "of 2 reforms 1" in verdict.sentence
+    assert "of 2 reforms only 1" in verdict.sentence
+    tables = {"reform_lasting": lasting(study, forms="cannot_tell", papers="cannot_tell")}
+    verdict = three_verdicts(tables, None, writer=Writer(study, "zh"), page="reforms")[1]
+    assert "2项改革中还没有一项" in verdict.sentence
