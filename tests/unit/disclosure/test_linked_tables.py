@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from analysis_lib.disclosure import linked
 from analysis_lib.disclosure.handover import EVIDENCE, hand_over, read_evidence
 from analysis_lib.disclosure.linked import Narrow, _Cells, _Equation, _System, audit, protect_together
 from analysis_lib.disclosure.members import Roster, differing
@@ -295,3 +296,27 @@ def test_c10_a_cell_of_nearly_the_same_people_goes_with_a_companion(study):
     asked = {"measure": "recall_gross", "by": "", "period": NOW}
     assert marks(together, region="P02", **asked) == {"c"}
     assert {"c"} in (marks(together, region="P01", **asked), marks(together, region="P03", **asked))
+
+
+def test_widths_from_solutions_that_were_found_spare_programmes_and_change_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[int] = []
+    solve = linked.linprog
+    monkeypatch.setattr(linked, "linprog", lambda *a, **k: calls.append(1) or solve(*a, **k))
+
+    def verdicts(seed: int) -> list[int]:
+        rng = np.random.default_rng(seed)
+        n_equations, n_numbers = 12, 30
+        matrix = sparse.csr_array(rng.random((n_equations, n_numbers)) * (rng.random((n_equations, n_numbers)) < 0.3))
+        true, low = rng.uniform(10, 20, n_numbers), np.zeros(n_numbers)
+        targets = [(place, Narrow(place, "mean", False, 0.0, float(rng.uniform(0, 15)))) for place in range(n_numbers)]
+        system = _System("mean", matrix, matrix @ true, low, low + 30, true, np.ones(n_numbers, bool), targets)
+        return [each.place for each in system.narrow({})]
+
+    with_solutions = [verdicts(seed) for seed in range(8)]
+    n_spared = len(calls)
+    calls.clear()
+    monkeypatch.setattr(_System, "_reached", lambda *_: 0.0)
+    assert with_solutions == [verdicts(seed) for seed in range(8)]
+    assert n_spared < 0.8 * len(calls)
