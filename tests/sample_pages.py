@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from sample_adjustments import adjustments, forecasts, scenarios
+
 from analysis_lib.disclosure.protect import ProtectedTable
 from analysis_lib.study import Study
 
@@ -26,4 +28,6 @@ def all_tables(study: Study) -> dict[str, ProtectedTable]:
     from test_reform_pages import report
 
     tables = {name: table for name, table in report(study).tables.items() if name.startswith(("reform_", "accounts"))}
+    foreseen = {name: table for name, table in forecasts(study).items() if name != "series"}
+    tables |= foreseen | {"adjustments": adjustments(study), "scenarios": scenarios(study)}
     return tables | {"guardrails": guardrails(study), "change_account": account(study)}

@@ -69,6 +69,7 @@ def _looked_at(study: Study, site: Path, release: Release) -> list[str]:
     if lacking := browser.missing():
         return [f"accessibility: {lacking} not on this machine"]
     pages = [path for path in new_files(site, release) if path.endswith(".html")]
-    kinds = browser.one_of_each_kind(pages, list(study.regions.index))
+    names = {str(code): f"{row['name_zh']}{row['name_en']}" for code, row in study.regions.iterrows()}
+    kinds = browser.one_of_each_kind(pages, names)
     refuse([f"accessibility: {each}" for each in browser.barriers(site, kinds)], release.name)
     return []

@@ -114,7 +114,8 @@ def gates(study: Study, site: Path, release: Release) -> list[Row]:
 
 def in_browser(study: Study, site: Path, pages: list[str]) -> list[Row]:
     """What axe-core, the console and the network say."""
-    kinds = browser.one_of_each_kind(pages, list(study.regions.index))
+    names = {str(code): f"{row['name_zh']}{row['name_en']}" for code, row in study.regions.iterrows()}
+    kinds = browser.one_of_each_kind(pages, names)
     how = "axe-core in Chromium, `analysis_lib/publishing/gates/browser.py`"
     if lacking := browser.missing():
         return [row("barriers found by axe", "0", f"{NOT_MEASURED} ({lacking} missing)", None, how)]

@@ -129,7 +129,7 @@ def test_x02_no_payload_fires(planted, tmp_path: Path, has_policy: bool) -> None
 
     with browser.running_browser() as running:
         page, active = watched(running.new_context(offline=True, bypass_csp=not has_policy)), []
-        for path in browser.one_of_each_kind(pages_of(site), ["P01", "P02"]):
+        for path in browser.one_of_each_kind(pages_of(site), {"P01": "", "P02": ""}):
             page.goto((site / path).as_uri())
             active += [path] if page.locator("script, [onerror], [onload]").count() else []
         assert (active, dialogs) == ([], [])

@@ -203,4 +203,5 @@ def test_r32_a_page_without_its_twin_is_named(found, tmp_path):
 
 def test_one_page_of_each_kind_and_language_is_looked_at():
     paths = ["en/2026Q3/P01/index.html", "en/2026Q3/P02/index.html", "en/2026Q3/index.html", "zh/2026Q3/P02/index.html"]
-    assert one_of_each_kind(paths, ["P01", "P02"]) == [paths[0], paths[2], paths[3]]
+    assert one_of_each_kind(paths, {"P01": "甲省", "P02": "乙省"}) == [paths[0], paths[2], paths[3]]
+    assert one_of_each_kind(paths, {"P01": "甲省", "P02": "a longer name"}) == paths, "the widest name as well"

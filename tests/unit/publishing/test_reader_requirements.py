@@ -21,7 +21,7 @@ from sample_site import CORRECTION
 from analysis_lib.figures import style
 from analysis_lib.publishing import pages as addresses
 from analysis_lib.publishing.catalogue import Catalogue
-from analysis_lib.publishing.gates.browser import axe_source, missing
+from analysis_lib.publishing.gates.browser import axe_source, faint_words, missing
 from analysis_lib.publishing.gates.formats import unequal_formats, unequal_languages
 from analysis_lib.publishing.gates.links import dead_links
 from analysis_lib.publishing.gates.markup import faults_of, read_page
@@ -32,7 +32,7 @@ from analysis_lib.publishing.sentences import change_word
 GZIP_LIMIT, RAW_LIMIT = 30_000, 150_000
 FIGURE = re.compile(r"\d")
 INTERVAL = re.compile(r"95%.*?\d+\.\d.*?\d+\.\d")
-KINDS = ["", "P01/", "details/", "returns/", "areas/", "reforms/", "reform-forms/", "guardrails/", "changes/", "data/",
+KINDS = ["", "P01/", "details/", "returns/", "areas/", "reforms/", "reform-forms/", "guardrails/", "adjust/", "changes/", "data/",
          "methods/", "quality/"]  # fmt: skip
 OF_SITE = ["index.html", "archive/index.html", "corrections/index.html", "find/index.html", "data/index.html",
            "methods/index.html", "quality/index.html"]  # fmt: skip
@@ -346,6 +346,27 @@ def test_r25_axe_finds_nothing(opened, path):
     page.evaluate(axe_source())
     found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
     assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", [path for path in EVERY_KIND if path.startswith("zh/")])
+def test_r11_no_word_is_faint_in_drawings_or_out_of_them(opened, path):
+    page = opened(path, 1280)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert faint_words(page) == []
+
+
+@pytest.mark.browser
+def test_r11_a_faint_word_is_found_on_its_own_ground(opened):
+    page = opened("zh/2026Q3/index.html", 1280)
+    page.evaluate("""() => {
+      const chart = document.querySelector('#nested-title, svg title').ownerSVGElement, word = chart.querySelector('text');
+      const {x, y, width, height} = word.getBBox(), shape = document.createElementNS(chart.namespaceURI, 'rect');
+      for (const [name, value] of Object.entries({x, y, width, height, fill: '#333333'})) shape.setAttribute(name, value);
+      word.before(shape);
+    }""")
+    ((_, ratio),) = faint_words(page)
+    assert ratio < 2
 
 
 @pytest.mark.browser
