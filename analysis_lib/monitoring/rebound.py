@@ -241,7 +241,7 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
 
     Where fewer than three degrees of freedom are left, and sampling errors are known, regions are taken to scatter of
     themselves as much as sampling makes them (`OWN_OVER_SAMPLING`), independently of each other, and more where cells without
-    the reform show more (`_as_shown`); degrees of freedom are those of that comparison (Satterthwaite 1946).
+    the reform show more (`_as_shown`).
     """
     at = {(start, time): row for row, (start, time) in enumerate(contrasts.index[["start", "event_time"]].to_numpy())}
     size = {start: panel.weights[panel.starts == start].sum() for start in panel.cohorts}
@@ -270,10 +270,8 @@ def path_of_panel(contrasts: Contrasts, panel: Panel) -> Path:
     if panel.sampling is not None and cohort_residuals(panel)[1].sum() < LEAST_DF:
         scatter = [_square_root(_with_own(known)) for known in panel.sampling]
         residuals = untreated_residuals(panel)
-        expected = _assumed(residuals, scatter)
-        shown = _as_shown(np.tensordot(residuals, panel.values, 2), expected)
-        df = (expected**2).sum() ** 2 / ((expected @ expected.T) ** 2).sum()
-        return Path(estimate, shown * _assumed(weights, scatter), max(LEAST_DF, float(df)), "sampling")
+        shown = _as_shown(np.tensordot(residuals, panel.values, 2), _assumed(residuals, scatter))
+        return Path(estimate, shown * _assumed(weights, scatter), math.inf, "sampling")
     root, df = _root_of_regions(weights, panel)
     return Path(estimate, root, df)
 
