@@ -24,7 +24,7 @@ STATED = {
     "a nation, a year before, scatter 1": (0.03, 0.75, 3),
     "a nation, a year before, scatter 2": (0.13, 0.57, 7),
     "a nation, two years before, scatter 0.5": (0.03, 0.75, 3),
-    "3 of 6 provinces, scatter 1": (0.05, 0.80, 5),
+    "3 of 6 provinces, scatter 1": (0.09, 0.87, 3),
 }
 
 
