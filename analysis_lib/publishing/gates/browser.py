@@ -49,9 +49,10 @@ _FAINT = """() => {
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement, range = document.createRange();
     range.selectNodeContents(walker.currentNode);
-    const box = range.getBoundingClientRect();
+    const drawn = element.tagName === 'text';  // a drawn text is as wide as its textLength says
+    const box = (drawn ? element : range).getBoundingClientRect();
     if (!walker.currentNode.data.trim() || !box.width) continue;
-    const style = getComputedStyle(element), drawn = element.tagName === 'text';
+    const style = getComputedStyle(element);
     const grounds = !drawn ? [ground(element)]
       : [0.02, 0.25, 0.5, 0.75, 0.98].map(part => behind(element, box.left + part * box.width, box.top + box.height / 2));
     const ink = drawn ? filled(element) : parts(style.color), size = parseFloat(style.fontSize);
