@@ -222,12 +222,12 @@ class Ledger:
     def _roster(self, quarter: str, state: str) -> Entry | None:
         return self._entries.last("roster", _state_of(quarter, state))
 
-    def record_membership(self, release: str, states: dict[str, str], key: str) -> None:
+    def record_membership(self, release: str, **facts: Any) -> None:
         """Record behind which states of which quarters the cells of a release stand, and the name of the rosters' key."""
-        self._entries.append("membership", release, {"states": states, "key": key})
+        self._entries.append("membership", release, facts)
 
     def memberships(self) -> dict[str, dict[str, Any]]:
-        """Release → states and key, as recorded last."""
+        """Release → what was recorded last: states, key, and of cells that stayed, the release that they are of."""
         return {entry.subject: entry.body for entry in self._entries.of("membership")}
 
     def record_claims(self, release: str, rows: Rows) -> None:

@@ -19,6 +19,7 @@ from analysis_lib.running.runs import check_room, plan_quarters
 from analysis_lib.running.suite import Suite
 from analysis_lib.running.units import TABLES, Planned, drift_of
 from analysis_lib.study import NATION, Study
+from analysis_lib.tables.contracts import ESTIMATE_KEY
 from analysis_lib.tables.snapshots import keep_snapshot
 from analysis_lib.tables.store import Store, pinned_drops
 
@@ -154,12 +155,13 @@ def results_together(study: Study, units: list[Planned], ledger: Ledger) -> Resu
 
 
 def _compared_with(study: Study, ledger: Ledger, evidence: dict[str, pd.DataFrame]) -> list[Results]:
-    """What readers have of the quarters with which estimates are compared; claims of long ago are no estimates."""
+    """What readers have of the quarters with which estimates are compared, where they are not among the estimates."""
     from analysis_lib.disclosure.policy import CHANGE_ARROW
     from analysis_lib.publishing.releases import release_of, results_of
 
-    periods = {str(period) for rows in evidence.values() for period in rows["period"].unique()}
-    bases = sorted({period.partition(CHANGE_ARROW)[0] for period in periods if CHANGE_ARROW in period})
+    cells = {cell for rows in evidence.values() for cell in rows[ESTIMATE_KEY].itertuples(index=False, name=None)}
+    compared = {(*cell, period.partition(CHANGE_ARROW)[0]) for *cell, period in cells if CHANGE_ARROW in period}
+    bases = sorted({period for *_, period in compared - cells})
     published = [each["release"] for base in bases if (each := ledger.last_publication(base)) is not None]
     return [results_of(release_of(study, name)) for name in published]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from analysis_lib.publishing.releases import Results
 
 _KEY = ["measure", "statistic", "unit", "region", "by", "category", "period"]
+_REGION = 1 + _KEY.index("region")  # after the name of a table
 _CELL = [_KEY.index(name) for name in ESTIMATE_KEY]
 
 
@@ -59,7 +60,8 @@ def record_members(study: Study, ledger: Ledger, release: str) -> None:
     """C18: keep in the ledger who stands behind the cells of a release, under keyed tags; nothing for one without pins."""
     facts = next((each for each in ledger.releases() if each["release"] == release), {})
     if facts.get("drops") and release not in ledger.memberships():
-        _Rosters(study, ledger).recorded(facts)
+        known = _Known(study, Quarter.parse(_reports(facts)), ledger, _published(ledger))
+        _Rosters(study, ledger).recorded(facts, stays=known.bases(release))
 
 
 def _published(ledger: Ledger) -> list[dict[str, Any]]:
@@ -100,8 +102,13 @@ class _Rosters:
         quarters = [each for each in store.quarters_with_data() if each <= until]
         return {str(each): pipeline.measured_fingerprint(store, each) for each in quarters}
 
-    def recorded(self, facts: dict[str, Any]) -> dict[str, str]:
-        """The states that a release stands on; of one from before they were recorded, they are recorded now."""
+    def recorded(
+        self, facts: dict[str, Any], *, stays: dict[str, list[tuple[str, ...]]] | None = None
+    ) -> dict[str, str]:
+        """The states that a release stands on; of one from before they were recorded, they are recorded now.
+
+        ``stays`` are the cells that it shows as they were published before, by the release that they are of.
+        """
         from analysis_lib.disclosure.members import name_of
 
         if known := self._memberships.get(facts["release"]):
@@ -110,8 +117,9 @@ class _Rosters:
         states = self.states(pinned, Quarter.parse(_reports(facts)))
         for quarter, state in states.items():
             self.ledger.record_roster(quarter, state, *self.of(quarter, state, pinned).to_entry())
-        self.ledger.record_membership(facts["release"], states, name_of(self._key))
-        self._memberships[facts["release"]] = {"states": states, "key": name_of(self._key)}
+        told = {"states": states, "key": name_of(self._key)} | ({} if stays is None else {"stays": stays})
+        self.ledger.record_membership(facts["release"], **told)
+        self._memberships[facts["release"]] = told
         return states
 
     def of(self, quarter: str, state: str, store: Store) -> Roster:
@@ -252,6 +260,11 @@ class _Known:
         return {}
 
     @cached_property
+    def _found_in(self) -> dict[tuple[str, ...], int]:
+        """Place among the releases of the one in which a row was seen."""
+        return {}
+
+    @cached_property
     def _unread(self) -> list[dict[str, Any]]:
         return list(self.releases)
 
@@ -259,18 +272,37 @@ class _Known:
         from analysis_lib.disclosure.policy import KEPT
         from analysis_lib.publishing.releases import release_of, results_of
 
-        made = Quarter.parse(_reports(facts))
-        order = {each["release"]: at for at, each in enumerate(self.releases)}
-        for tables in results_of(release_of(self.study, facts["release"])).values():
+        made, name = Quarter.parse(_reports(facts)), str(facts["release"])
+        place = [each["release"] for each in self.releases].index(name)
+        stays = self.ledger.memberships().get(name, {}).get("stays", {})
+        basis = {tuple(key): release for release, keys in stays.items() for key in keys}
+        today = cache(lambda code: self.study.region_changes.as_published(code, made))
+        for tables in results_of(release_of(self.study, name)).values():
             for table in tables.values():
                 rows = table.table
-                rows = rows[~rows["mark"].str.endswith(KEPT)]  # it was estimated for an earlier release
-                today = {code: self.study.region_changes.as_published(code, made) for code in rows["region"].unique()}
-                rows = rows.assign(region=rows["region"].map(today))
-                records = rows.astype(object).to_dict("records")
-                for record, (_, key) in zip(records, _keyed(table.name, rows), strict=True):
-                    if key not in self._seen or order[self._seen[key][1]] > order[facts["release"]]:
-                        self._seen[key] = (record, facts["release"])  # pyright: ignore[reportArgumentType]
+                keys = [key for _, key in _keyed(table.name, rows)]
+                for record, own in zip(rows.astype(object).to_dict("records"), keys, strict=True):
+                    if (of := basis.get(own) if record["mark"].endswith(KEPT) else name) is None:
+                        continue  # it stands in an older release as it was estimated
+                    region = today(record["region"])
+                    key = (*own[:_REGION], region, *own[_REGION + 1 :])
+                    if place < self._found_in.get(key, len(self.releases)):
+                        self._found_in[key] = place
+                        self._seen[key] = (record | {"region": region, "mark": record["mark"].removesuffix(KEPT)}, of)  # pyright: ignore[reportArgumentType]
+
+    def bases(self, release: str) -> dict[str, list[tuple[str, ...]]]:
+        """Release → the cells that another release, not published yet, shows as they were in it."""
+        from analysis_lib.disclosure.policy import KEPT
+        from analysis_lib.publishing.releases import release_of, results_of
+
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for tables in results_of(release_of(self.study, release)).values():
+            for table in tables.values():
+                rows = table.table
+                for _, key in _keyed(table.name, rows[rows["mark"].str.endswith(KEPT)]):
+                    if shown := self._row(key):
+                        found.setdefault(shown[1], set()).add(key)
+        return {basis: sorted(keys) for basis, keys in found.items()}
 
     # -- C10 over releases ------------------------------------------------------------------------
 

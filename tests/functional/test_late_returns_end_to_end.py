@@ -43,6 +43,8 @@ def test_the_ledger_holds_keyed_tags_and_neither_it_nor_a_release_a_name_or_the_
     ledger = Ledger(office.study.ledger)
     memberships = ledger.memberships()
     assert [*memberships] == [f"{QUARTER}/r1", f"{QUARTER}/r2", f"{QUARTER}/r3"]
+    stays = {basis: {key[4] for key in keys} for basis, keys in memberships[f"{QUARTER}/r3"]["stays"].items()}
+    assert "P01" in stays[f"{QUARTER}/r1"], "a number that stays again is of the release that estimated it"
     states = [each["states"][QUARTER] for each in memberships.values()]
     rosters = [ledger.roster(QUARTER, state) for state in states]
     sizes = [sum(len(base64.b64decode(row[TAG])) // 8 for row in found[1]) for found in rosters if found]
