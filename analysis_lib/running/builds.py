@@ -159,7 +159,9 @@ def _compared_with(study: Study, ledger: Ledger, evidence: dict[str, pd.DataFram
     from analysis_lib.disclosure.policy import CHANGE_ARROW
     from analysis_lib.publishing.releases import release_of, results_of
 
-    cells = {cell for rows in evidence.values() for cell in rows[ESTIMATE_KEY].itertuples(index=False, name=None)}
+    cells = {
+        cell for rows in evidence.values() for cell in rows[ESTIMATE_KEY].fillna("").itertuples(index=False, name=None)
+    }
     compared = {(*cell, period.partition(CHANGE_ARROW)[0]) for *cell, period in cells if CHANGE_ARROW in period}
     bases = sorted({period for *_, period in compared - cells})
     published = [each["release"] for base in bases if (each := ledger.last_publication(base)) is not None]
