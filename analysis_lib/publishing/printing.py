@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 import tempfile
+import unicodedata
 from pathlib import Path
 
 from analysis_lib.errors import EnvironmentProblem
@@ -16,6 +18,18 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 _SECONDS = 120
+# Chromium names some glyphs by the radical that looks the same, which no reader would search for. Unicode's own
+# compatibility forms cover the Kangxi radicals; those of simplified characters have none.
+_RADICALS = dict(
+    zip(
+        "⺟⺠⻁⻄⻅⻆⻉⻋⻓⻔⻘⻙⻚⻛⻜⻝⻢⻣⻤⻥⻦⻧⻨⻩⻬⻮⻰⻳",
+        "母民虎西见角贝车长门青韦页风飞食马骨鬼鱼鸟卤麦黄齐齿龙龟",
+        strict=True,
+    )
+)
+_NAMED = re.compile(
+    r"<(\w+)> (?:<(\w+)> )?<(\w{4})>\n"
+)  # a line of a table of glyphs: first, last, character of the first
 
 
 def chromium() -> str | None:
@@ -61,6 +75,22 @@ def cleared(content: bytes) -> bytes:
     title = reader.metadata.title if reader.metadata else None
     writer = PdfWriter(clone_from=reader)
     writer.metadata = {"/Title": title or ""}
+    for page in writer.pages:
+        for font in page.get("/Resources", {}).get("/Font", {}).values():
+            if names := font.get_object().get("/ToUnicode"):
+                names.get_object().set_data(_NAMED.sub(_named, names.get_object().get_data().decode()).encode())
     stream = io.BytesIO()
     writer.write(stream)
     return stream.getvalue()
+
+
+def _named(line: re.Match[str]) -> str:
+    """The line, with characters in the place of radicals."""
+    first, last, code = line.groups()
+    count = int(last or first, 16) - int(first, 16) + 1
+    characters = [chr(int(code, 16) + place) for place in range(count)]
+    plain = [unicodedata.normalize("NFKC", _RADICALS.get(each, each)) for each in characters]
+    if not any("\u2e80" <= each <= "\u2fdf" for each in characters):
+        return line[0]
+    codes = " ".join(f"<{ord(each):04X}>" for each in plain)
+    return f"<{first}> <{last}> [{codes}]\n" if last else f"<{first}> {codes}\n"

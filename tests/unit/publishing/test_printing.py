@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from pypdf import PdfReader
@@ -12,6 +13,7 @@ from sample_study import STUDY_TOML, write_study
 from analysis_lib.errors import EnvironmentProblem, PublicationBlocked
 from analysis_lib.publishing import printing, releases
 from analysis_lib.publishing.gates import problems_of_site
+from analysis_lib.publishing.pages import TEMPLATES
 from analysis_lib.publishing.releases import build_release, lacks_pdf
 from analysis_lib.publishing.site import Contents, assemble
 from analysis_lib.quarters import Quarter
@@ -51,6 +53,17 @@ def test_r28_a_release_has_a_tagged_pdf_of_its_report_in_each_language(study, tm
     page = site / "en/2026Q3/index.html"
     page.write_text(page.read_text(encoding="utf-8").replace("16.0", "17.0"), encoding="utf-8")
     assert f"formats: {PDF}: the finding of the page does not stand in it" in problems_of_site(study, site, release)
+
+
+@pytest.mark.browser
+def test_words_of_a_pdf_are_found_by_the_characters_that_readers_type_and_its_pages_are_numbered():
+    if printing.chromium() is None:
+        pytest.skip("Chromium is not on this machine (Debian: apt-get install chromium)")
+    words, style = "一页文件用时至小人见车长门", (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    page = f'<!DOCTYPE html><html lang="zh-Hans"><title>t</title><style>{style}</style><p>{words}</p></html>'
+    text = PdfReader(io.BytesIO(printing.printed(page))).pages[0].extract_text()
+    assert words in text.replace(" ", "")
+    assert re.search(r"1 ?/ ?1", text)
 
 
 def test_f26_without_chromium_pages_are_built_and_publishing_is_refused(study, monkeypatch):
