@@ -399,6 +399,14 @@ def test_r28_prints_on_a4_with_tags(opened):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("path", [path for path in EVERY_KIND if "2026Q3/" in path])
+def test_r28_nothing_is_cut_in_print(opened, path):
+    page = opened(path, 680)  # A4 without its margins
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("path", ["zh/2026Q3/index.html", "en/2026Q3/data/index.html", "en/find/index.html"])
 def test_r29_twice_the_zoom_does_not_scroll_sideways(opened, path):
     page = opened(path, 640, device_scale_factor=2)
