@@ -30,7 +30,8 @@ def levels_of(rows: pd.DataFrame) -> pd.DataFrame:
     """The cells among rows that are shown anew and stand for the people of a place and period."""
     is_level = rows["statistic"].isin(LEVELS) & rows["value"].notna() & ~policy.is_change(rows)
     is_level &= ~rows["mark"].str.endswith(policy.KEPT)
-    return rows.loc[is_level & rows["period"].map(lambda period: bool(policy.quarters_in(str(period)))), CELL]
+    is_of_quarters = [bool(policy.quarters_in(str(period))) for period in rows["period"]]
+    return rows.loc[is_level & pd.Series(is_of_quarters, index=rows.index, dtype=bool), CELL]
 
 
 def too_near(

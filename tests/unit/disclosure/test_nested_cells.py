@@ -87,6 +87,11 @@ def test_a_year_less_three_quarters_that_readers_have_is_told_by_people_not_by_t
     assert found == named(year), "twelve returns of four people"
 
 
+def test_a_table_without_rows_has_no_cells_and_gives_no_warning() -> None:
+    texts = {name: pd.Series([], dtype="str") for name in [*CELL, "mark"]}
+    assert levels_of(pd.DataFrame(texts | {"value": pd.Series([], dtype=float)})).empty
+
+
 def test_only_levels_of_people_are_cells_of_people() -> None:
     rows = pd.DataFrame(
         [("mean", NOW, 1.0), ("effect", NOW, 1.0), ("mean", f"2025Q3→{NOW}", 1.0), ("mean", "", 1.0), ("mean", NOW, np.nan)],
