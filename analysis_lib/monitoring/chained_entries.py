@@ -23,6 +23,7 @@ from analysis_lib.errors import EnvironmentProblem, NotReproducible
 
 BUSY_SECONDS = 30  # how long a writer waits for another process to finish its entry
 PAUSE_SECONDS = 0.02
+NOT_FOR_OTHERS = 0o640  # C19: it holds keyed tags of people, with their places
 ROWS_SHA256 = "rows_sha256"  # where an entry holds the digest of its rows
 _VERSION = 2  # 2: rows and head; a schema only ever grows, so that an older file is brought up to date in place
 
@@ -177,9 +178,12 @@ class ChainedEntries:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """Open per use: a connection must not live in two processes at once."""
         try:
+            if not self.path.exists():
+                self.path.touch(mode=NOT_FOR_OTHERS)  # SQLite gives the files beside it the same rights
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        except sqlite3.OperationalError as error:
-            raise EnvironmentProblem(str(error), where=self.path.name, fix="make the study folder writable") from error
+        except (sqlite3.OperationalError, OSError) as error:
+            what = error.strerror if isinstance(error, OSError) else str(error)
+            raise EnvironmentProblem(str(what), where=self.path.name, fix="make the study folder writable") from error
         try:
             _log_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")

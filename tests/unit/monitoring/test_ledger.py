@@ -36,6 +36,11 @@ def test_an_empty_ledger_knows_nothing_and_makes_no_file(ledger: Ledger) -> None
     assert not ledger.path.exists()
 
 
+def test_the_ledger_is_not_for_others(ledger: Ledger) -> None:
+    ledger.record_ending(an_ending("a"))
+    assert ledger.path.stat().st_mode & 0o007 == 0
+
+
 def test_the_last_ending_of_a_unit_wins(ledger: Ledger) -> None:
     ledger.record_ending(an_ending("a", "timeout"))
     ledger.record_ending(an_ending("b"))
