@@ -239,7 +239,7 @@ class GuardrailMaker(ChartMaker):
         cells = [
             [
                 str(getattr(scale, f"title_{self.writer.language}")),
-                labels.number(len(scale.items), "count", "count"),
+                text("guard.items", number=labels.number(len(scale.items), "count", "count")),
                 *(
                     self._with_interval(row) if (row := rows.get((f"{scale.key}_alpha", period))) else ""
                     for period in periods
