@@ -42,6 +42,7 @@ ENVIRONMENT = {
     # Read when matplotlib is imported, long before the kernel would say the same.
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
+OWN_VARIABLES = "JIANFU_"
 # Two signals at once may both be taken by threads of libraries, which wakes nobody: Python calls a handler in the main
 # thread alone, once that does something.
 LONGEST_SLEEP_SECONDS = 0.5
@@ -147,7 +148,9 @@ def warm_workers(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
     """A ``map`` over processes that have everything imported, for plain functions such as drawing a page."""
     start_fork_server()
     context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_with_the_run)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_leave_with_the_run, initargs=(_own_variables(),)
+    )
 
     def spread(function: Callable[..., Any], *arguments: Iterable[Any]) -> Iterable[Any]:
         with _no_main_module():  # processes start with the first call
@@ -159,8 +162,20 @@ def warm_workers(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_with_the_run() -> None:
+def _own_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(OWN_VARIABLES)}
+
+
+def _take_variables(variables: dict[str, str]) -> None:
+    """Take the run's own variables for those of the server, which may have been started for another run."""
+    for name in _own_variables():
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+def _leave_with_the_run(variables: dict[str, str]) -> None:
     """Do not outlive the run's process: a worker whose run was killed would wait for work for ever."""
+    _take_variables(variables)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # the run itself says when to stop
     run = multiprocessing.parent_process()
@@ -178,7 +193,9 @@ def _start(job: Job) -> _Running:
     sockets = tempfile.TemporaryDirectory(prefix="jf-", dir=base if len(base) <= LONGEST_TEMPORARY_FOLDER else "/tmp")
     context = multiprocessing.get_context("forkserver")
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_unit_process, args=(job, Path(sockets.name), writer), daemon=True)
+    process = context.Process(
+        target=_unit_process, args=(job, Path(sockets.name), writer, _own_variables()), daemon=True
+    )
     with _no_main_module():
         process.start()
     writer.close()  # so that the reader sees the end when the process is gone
@@ -209,8 +226,9 @@ def _outcome(unit: _Running, is_ready: bool) -> Outcome | None:
     return None
 
 
-def _unit_process(job: Job, sockets: Path, writer: connection.Connection) -> None:
+def _unit_process(job: Job, sockets: Path, writer: connection.Connection, variables: dict[str, str]) -> None:
     """Life of a unit's process: a group of its own, a kernel, an outcome."""
+    _take_variables(variables)
     # papermill and Jupyter are imported in the process that units are forked from, never in the command's own.
     from analysis_lib.running.kernels import KernelDied, forked_kernel
     from analysis_lib.running.notebooks import run_notebook

@@ -55,6 +55,20 @@ def test_jobs_run_with_their_parameters_in_their_folder_and_draw_and_compute(tmp
     assert "".join(printed).strip() == "499500"
 
 
+def test_a_unit_has_the_suite_of_its_run_whatever_the_server_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JIANFU_NOTEBOOKS", "first")
+    ask = "import os; print(os.environ.get('JIANFU_NOTEBOOKS'))"
+    run([a_job(tmp_path, "first", [ask, HAND_OVER])])
+    monkeypatch.setenv("JIANFU_NOTEBOOKS", "second")
+    with warm_workers(1) as spread:
+        assert list(spread(os.getenv, ["JIANFU_NOTEBOOKS"])) == ["second"]
+    run([a_job(tmp_path, "second", [ask, HAND_OVER])])
+    cells = executed(tmp_path / "second")["cells"]
+    assert [out["text"] for cell in cells for out in cell.get("outputs", [])] == [["second\n"]]
+
+
 def test_the_same_job_gives_the_same_executed_notebook(tmp_path: Path) -> None:
     job = a_job(tmp_path, "twice", ["print({'b', 'a', 'c'})", "1 / 3", HAND_OVER])
     assert run([job])["twice"].kind == "ok"
