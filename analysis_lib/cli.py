@@ -461,7 +461,7 @@ def scenario(
     from analysis_lib.survey.scenarios import declared_scenarios, told_scenario
 
     opened = _open(study)
-    asked = str(_quarter(opened, quarter) if quarter else _latest(opened))
+    asked = str(_quarter_or_latest(opened, quarter))
     run = RunParameters.parse(study=study, quarter=asked, as_of=as_of)
     period, pooled = list(periods(run).pooled.items())[-1]
     wanted = ",".join([*(change or []), *(f"{name}=-50%" for name in halve or [])])
@@ -496,7 +496,7 @@ def link(
     from analysis_lib.tables.store import Store
 
     opened = _open(study)
-    asked = _quarter(opened, quarter) if quarter else _latest(opened)
+    asked = _quarter_or_latest(opened, quarter)
     run = RunParameters.parse(study=study, quarter=str(asked), as_of="")
     asked_with = load(run, "respondents").set_index("respondent_id")["instrument"]
     officials = officials_of(Store(opened), asked)
@@ -811,6 +811,10 @@ def _quarter(study: Study, text: str) -> Quarter:
     from analysis_lib.parameters import RunParameters
 
     return RunParameters.parse(study=str(study.root), quarter=text).quarter
+
+
+def _quarter_or_latest(study: Study, text: str) -> Quarter:
+    return _quarter(study, text) if text else _latest(study)
 
 
 def _latest(study: Study) -> Quarter:

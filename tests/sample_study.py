@@ -78,3 +78,10 @@ def write_combined_study(folder: Path) -> Study:
     for name in ("drivers.toml", "unit_minutes.csv"):
         shutil.copy(REPOSITORY / "data" / "reference" / name, study.reference / name)
     return study
+
+
+def with_category(study: Study, line: str) -> Study:
+    """The study with one more line of ``categories.csv``: column, code, names in Chinese and English."""
+    with (study.reference / "categories.csv").open("a", encoding="utf-8") as stream:
+        stream.write(f"{line}\n")
+    return study

@@ -18,9 +18,8 @@ from scipy import sparse
 from analysis_lib.disclosure import policy
 from analysis_lib.disclosure.members import DESCRIBED, TAG, Roster
 from analysis_lib.study import NATION, Study
+from analysis_lib.tables.contracts import ESTIMATE_KEY
 
-PLACE = ["region", "by", "category", "period"]
-CELL = ["measure", "statistic", *PLACE]
 LEVELS = ("mean", "share", "ratio", "total")  # statistics of people, not of models or changes
 
 Rosters = Mapping[str, Roster]  # by quarter
@@ -30,8 +29,8 @@ def levels_of(rows: pd.DataFrame) -> pd.DataFrame:
     """The cells among rows that are shown anew and stand for the people of a place and period."""
     is_level = rows["statistic"].isin(LEVELS) & rows["value"].notna() & ~policy.is_change(rows)
     is_level &= ~rows["mark"].str.endswith(policy.KEPT)
-    is_of_quarters = [bool(policy.quarters_in(str(period))) for period in rows["period"]]
-    return rows.loc[is_level & pd.Series(is_of_quarters, index=rows.index, dtype=bool), CELL]
+    is_level &= rows["period"].map(lambda period: bool(policy.quarters_in(str(period)))).astype(bool)
+    return rows.loc[is_level, ESTIMATE_KEY]
 
 
 def too_near(
@@ -41,7 +40,7 @@ def too_near(
     *,
     study: Study,
 ) -> set[tuple[str, ...]]:
-    """Cells (`CELL`) that tell of fewer people than the least, by what they add to a cell that readers have, or get now.
+    """Cells (`ESTIMATE_KEY`) that tell of fewer people than the least, by what they add to a cell that readers have, or get now.
 
     Parameters
     ----------

@@ -154,8 +154,8 @@ def must_stay(
         differs |= (one != other) & ~(one.isna() & other.isna())
     can_stay = is_shown & differs & (n_in_all > 0)
     a_year_ago = str(report.shift(-QUARTERS_PER_YEAR))
-    latest = [max(policy.quarters_in(str(period)), default="9999") for period in now["period"]]
-    is_yearly = pd.Series([each <= a_year_ago for each in latest], index=now.index, dtype=bool)
+    is_yearly = now["period"].map(lambda text: max(policy.quarters_in(str(text)), default="9999") <= a_year_ago)
+    is_yearly = is_yearly.astype(bool)  # without rows it would stay a text
     stays = can_stay & (n_changed < limit) & ~(is_yearly & (n_in_all >= limit))
     parent = now["region"].map(study.regions["parent"]).where(now["region"] != NATION, "(none)")
     families = [

@@ -14,9 +14,9 @@ from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.publishing.releases import Results
 from analysis_lib.publishing.titles import category_title, measure_title
 from analysis_lib.study import Study
+from analysis_lib.tables.contracts import NUMBER_KEY
 
 KEYS = ["unit", "table", "key"]
-_KEY_COLUMNS = ["measure", "statistic", "unit", "region", "by", "category", "period"]
 
 
 def cells_of(results: Results, *, level: float) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def cells_of(results: Results, *, level: float) -> list[dict[str, Any]]:
         {
             "unit": unit,
             "table": name,
-            "key": json.dumps({each: row[each] for each in _KEY_COLUMNS if each in row}, ensure_ascii=False),
+            "key": json.dumps({each: row[each] for each in NUMBER_KEY if each in row}, ensure_ascii=False),
             "estimate": _number(row["value"]),
             "ci_low": _number(row["ci_low"]),
             "ci_high": _number(row["ci_high"]),

@@ -17,7 +17,7 @@ from analysis_lib import pipeline
 from analysis_lib.monitoring.ledger import Ledger
 from analysis_lib.quarters import Quarter
 from analysis_lib.study import NATION, Study
-from analysis_lib.tables.contracts import ESTIMATE_KEY
+from analysis_lib.tables.contracts import ESTIMATE_KEY, NUMBER_KEY
 from analysis_lib.tables.store import Store, pinned_drops
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from analysis_lib.disclosure.protect import ProtectedTable
     from analysis_lib.publishing.releases import Results
 
-_KEY = ["measure", "statistic", "unit", "region", "by", "category", "period"]
-_REGION = 1 + _KEY.index("region")  # after the name of a table
-_CELL = [_KEY.index(name) for name in ESTIMATE_KEY]
+_REGION = 1 + NUMBER_KEY.index("region")  # after the name of a table
+_CELL = [NUMBER_KEY.index(name) for name in ESTIMATE_KEY]
 
 
 def keep_published(results: Results, *, study: Study, quarter: Quarter, ledger: Ledger) -> tuple[Results, Readers]:
@@ -308,7 +307,7 @@ class _Known:
 
     def too_near(self, results: Results) -> frozenset[tuple]:
         """Cells that would tell of a few people, by what readers have of nearly the same."""
-        from analysis_lib.disclosure.nested import CELL, levels_of, too_near
+        from analysis_lib.disclosure.nested import levels_of, too_near
         from analysis_lib.disclosure.policy import quarters_in
 
         shown = pd.concat([levels_of(table.table) for tables in results.values() for table in tables.values()])
@@ -320,17 +319,15 @@ class _Known:
             return frozenset()
         store = Store(self.study)
         rosters = {each: self._rosters.of(each, self._now[each], store) for each in quarters}
-        published = [
-            (cells, {each: self._rosters.of(each, states[each], pinned) for each in quarters & set(states)})
-            for facts in self.releases
-            if _reports(facts) >= min(quarters)
-            and len(cells := self._cells(facts, quarters))
-            and (states := self._rosters.recorded(facts))
-            and (pinned := Store(self.study, only=facts["drops"]))
-        ]
-        keys = [CELL.index(name) for name in ESTIMATE_KEY]
-        found = too_near(new, rosters, published, study=self.study)
-        return frozenset(tuple(cell[at] for at in keys) for cell in found)
+        published = []
+        for facts in self.releases:
+            cells = self._cells(facts, quarters) if _reports(facts) >= min(quarters) else new.head(0)
+            if cells.empty or not (states := self._rosters.recorded(facts)):
+                continue
+            pinned = Store(self.study, only=facts["drops"])
+            people = {each: self._rosters.of(each, states[each], pinned) for each in quarters & set(states)}
+            published.append((cells, people))
+        return frozenset(too_near(new, rosters, published, study=self.study))
 
     def _is_as_it_was(self, cell: tuple[str, ...]) -> bool:
         had = self.numbers.get(cell)
@@ -344,7 +341,9 @@ class _Known:
         from analysis_lib.disclosure.policy import quarters_in
 
         rows = [json.loads(each["key"]) | each for each in self.ledger.cells(facts["release"])]
-        frame = levels_of(pd.DataFrame(rows, columns=[*_KEY, "estimate", "mark"]).rename(columns={"estimate": "value"}))
+        frame = levels_of(
+            pd.DataFrame(rows, columns=[*NUMBER_KEY, "estimate", "mark"]).rename(columns={"estimate": "value"})
+        )
         frame = frame[
             frame["period"].map(lambda period: not quarters.isdisjoint(quarters_in(str(period)))).astype(bool)
         ]
@@ -357,5 +356,5 @@ def _keyed(name: str, rows: pd.DataFrame) -> Iterator[tuple[Any, tuple[str, ...]
     from analysis_lib.disclosure.protect import TEXTS
 
     table = name if set(TEXTS) & set(rows.columns) else ""
-    values = rows[_KEY].astype(str).itertuples(index=True, name=None)
+    values = rows[NUMBER_KEY].astype(str).itertuples(index=True, name=None)
     return ((place, (table, *key)) for place, *key in values)

@@ -18,6 +18,7 @@ from analysis_lib.errors import ContractError
 MINUTES_PER_DAY = 1440
 
 ESTIMATE_KEY = ["measure", "statistic", "region", "by", "category", "period"]
+NUMBER_KEY = ["measure", "statistic", "unit", "region", "by", "category", "period"]  # of a published number
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis_lib.disclosure.members import Roster
-from analysis_lib.disclosure.nested import CELL, levels_of, too_near
+from analysis_lib.disclosure.nested import levels_of, too_near
 from analysis_lib.study import Study
+from analysis_lib.tables.contracts import ESTIMATE_KEY
 
 KEY = b"k" * 32
 COUNTY = {"C0201": 40}
@@ -28,7 +29,7 @@ def roster(study: Study, rows: pd.DataFrame) -> Roster:
 
 def cells(*places: tuple[str, str, str, str]) -> pd.DataFrame:
     """Cells of one measure."""
-    return pd.DataFrame([("recall_gross", "mean", *place) for place in places], columns=CELL)
+    return pd.DataFrame([("recall_gross", "mean", *place) for place in places], columns=ESTIMATE_KEY)
 
 
 def named(*places: tuple[str, str, str, str]) -> set[tuple[str, ...]]:
@@ -88,7 +89,7 @@ def test_a_year_less_three_quarters_that_readers_have_is_told_by_people_not_by_t
 
 
 def test_a_table_without_rows_has_no_cells_and_gives_no_warning() -> None:
-    texts = {name: pd.Series([], dtype="str") for name in [*CELL, "mark"]}
+    texts = {name: pd.Series([], dtype="str") for name in [*ESTIMATE_KEY, "mark"]}
     assert levels_of(pd.DataFrame(texts | {"value": pd.Series([], dtype=float)})).empty
 
 

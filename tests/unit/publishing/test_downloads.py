@@ -7,17 +7,16 @@ import io
 
 import pytest
 from sample_results import protected, row
-from sample_study import write_combined_study
+from sample_study import with_category, write_combined_study
 
 from analysis_lib.publishing.downloads import csv_text
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    study = write_combined_study(tmp_path_factory.mktemp("study") / "s")
-    with (study.reference / "categories.csv").open("a", encoding="utf-8") as stream:
-        stream.write('tier,odd,"=HYPERLINK(""x"")",@SUM(A1)\n')
-    return study
+    return with_category(
+        write_combined_study(tmp_path_factory.mktemp("study") / "s"), 'tier,odd,"=HYPERLINK(""x"")",@SUM(A1)'
+    )
 
 
 def records(study, *rows):

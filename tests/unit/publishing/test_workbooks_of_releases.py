@@ -10,7 +10,7 @@ import zipfile
 import openpyxl
 import pytest
 from sample_results import all_results, protected, row
-from sample_study import write_combined_study
+from sample_study import with_category, write_combined_study
 
 from analysis_lib.publishing.catalogue import Catalogue
 from analysis_lib.publishing.downloads import csv_text
@@ -22,10 +22,10 @@ QUARTER = Quarter(2026, 3)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    study = write_combined_study(tmp_path_factory.mktemp("study") / "s")
-    with (study.reference / "categories.csv").open("a", encoding="utf-8") as stream:
-        stream.write('tier,odd,"=HYPERLINK(""http://x.example"")",https://x.example\n')
-    return study
+    return with_category(
+        write_combined_study(tmp_path_factory.mktemp("study") / "s"),
+        'tier,odd,"=HYPERLINK(""http://x.example"")",https://x.example',
+    )
 
 
 @pytest.fixture(scope="module")
